@@ -1,0 +1,148 @@
+// Package wire turns bytes into events and back: one codec a dialect, no I/O, no clock, no dice.
+package wire
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Dialect is how a server speaks.
+type Dialect string
+
+const (
+	Auto      Dialect = "auto"      // ask the server over HTTP, then pick
+	SocketIO  Dialect = "socketio"  // Engine.IO 4 and Socket.IO 5 over WebSocket: OpenHands V0, plain Socket.IO servers
+	Events    Dialect = "events"    // OpenHands agent-server, /sockets/events/{id}
+	Session   Dialect = "session"   // OpenHands agent-server from 1.45, /sockets/session/{id}
+	VoiceCode Dialect = "voicecode" // the voice-code backend of spec B
+)
+
+// Agent is the agent's state, the same words for every dialect.
+type Agent string
+
+const (
+	AgentUnknown  Agent = ""
+	AgentWorking  Agent = "working"
+	AgentWaiting  Agent = "waiting" // for you
+	AgentFinished Agent = "finished"
+	AgentPaused   Agent = "paused"
+	AgentError    Agent = "error"
+)
+
+// Target is what the user asked to be connected with. It is comparable.
+type Target struct {
+	Server       string // "http://host:port/prefix", no user, no query; "" = not set up
+	Conversation string // "" where the server has none, or the newest running one is wanted
+	Dialect      Dialect
+	Params       string // further query parameters, in url.Values.Encode form (spec A 1.1 connectionParams)
+	Path         string // Socket.IO path, "" = /socket.io
+	Namespace    string // Socket.IO namespace, "" = /
+}
+
+// Identity is the server's identity: scheme, host and port of the configured server. Cursors, outbox and keys hang on
+// it. It is "" for an empty or unusable server.
+func (t Target) Identity() string {
+	u, err := url.Parse(t.Server)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// Place is where the target's socket is, found by asking the server. It lives in memory only: a directory hands out
+// another one at each look.
+type Place struct {
+	Base    *url.URL // http(s) or ws(s) origin, with the path prefix before the dialect's own path
+	Dialect Dialect  // never Auto
+	Hello   Hello
+	Title   string // the conversation's title, "" where unknown
+	Agent   Agent  // the agent's state as REST gave it, AgentUnknown where it did not
+	Origin  string // the configured server's identity: the key's home
+}
+
+// Hello is what a codec must know to greet.
+type Hello struct {
+	Key          string // the secret, "" = none
+	Conversation string
+	Cursor       string // where to resume, exclusive; "" = from the start
+	Params       string // url.Values.Encode form
+	Path         string
+	Namespace    string
+	Version      string // the server's version, "" = unknown
+}
+
+// Kind says what an Event tells.
+type Kind uint8
+
+const (
+	Nothing  Kind = iota // understood, with nothing to tell (a Reply may still be due)
+	Beat                 // the peer lives: its own ping or pong
+	Pong                 // the answer to Codec.Ping: ends a round trip
+	Ready                // the dialect's handshake is done; the line is up
+	Message              // one event of the conversation
+	Ack                  // the peer took the message named by ID
+	Rejected             // the peer did not take the message named by ID, with Reason
+	Refused              // the peer will not serve this session; hang up
+	Draining             // the peer is about to go; come back after After
+	Synced               // everything missed has been received
+)
+
+// Event is one decoded frame. Its slices alias the frame and the codec's buffers: they are good until the next call of
+// Decode.
+type Event struct {
+	Kind Kind
+	// ID names a message: two messages with the same non-empty ID are the same one.
+	ID string
+	// Cursor is the place to resume from once this event is applied, "" = it does not move. Codecs only ever move it
+	// forward.
+	Cursor string
+	// Agent is the agent's state that this frame tells, AgentUnknown = it tells none. Any Kind may tell one.
+	Agent Agent
+	// Replay says that the message is older than this session (sent to fill a gap), so that nobody is alerted by it.
+	Replay bool
+	// Name and Body are the message: the event's name or kind, and its JSON.
+	Name string
+	Body []byte
+	// Reply must be written before anything else. nil = none.
+	Reply []byte
+	// Beats is what Ready promised of the peer's own heartbeat: silence longer than this means death. 0 = no promise.
+	Beats time.Duration
+	// MaxFrame is the largest frame the peer accepts, told by Ready or the open packet. 0 = not told.
+	MaxFrame int
+	// Reason, Final and After belong to Refused, Rejected and Draining.
+	Reason string
+	Final  bool
+	Auth   bool // Refused because of the key
+	After  time.Duration
+}
+
+// Codec speaks one dialect for one session. New, Request and Greet are called once, before the first Decode. Decode and
+// Item are called by the session's reader only. Encode, Ping and Bye are called by its writer, at the same time: what
+// both sides use must not change after Greet. Nothing is called after the session has ended.
+type Codec interface {
+	// Request gives the WebSocket address (ws or wss) and the header to dial with.
+	Request(base *url.URL) (*url.URL, http.Header)
+	// Greet is the first frame to send, nil where the peer speaks first.
+	Greet() []byte
+	// Decode reads one frame. The error is about this frame alone: the session may go on.
+	Decode(frame []byte, binary bool) (Event, error)
+	// Item reads one event as the server's history lists it. Its Cursor and ID follow the same order as Decode's.
+	Item(body []byte) (Event, error)
+	// Encode makes the frame for an outgoing message with a client id.
+	Encode(id, text string) ([]byte, error)
+	// Ping is an application ping that ends in a Pong, nil where only WebSocket pings are answered.
+	Ping() []byte
+	// Bye is the polite last frame before the WebSocket is closed, nil = none.
+	Bye() []byte
+}
+
+// New gives the codec of a dialect.
+func New(d Dialect, h Hello) (Codec, error) {
+	switch d {
+	case SocketIO:
+		return newSocketIO(h), nil
+	}
+	return nil, fmt.Errorf("speaking dialect %q: not known", d)
+}

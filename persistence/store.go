@@ -1,0 +1,30 @@
+// Package persistence keeps what must outlive the app: config file, secrets, state store.
+package persistence
+
+import "time"
+
+// Cursor is the place in a conversation: everything up to At was applied.
+type Cursor struct {
+	At     string   `json:"at"`               // the dialect's own cursor, "" = none
+	Recent []string `json:"recent,omitempty"` // ids applied at or near At, newest last, at most 256: repeats are dropped by them
+}
+
+// Entry is one line of the timeline.
+type Entry struct {
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"` // phase, alert, diagnosis, command, start, stop
+	// Text is what a person reads; it holds no key and no text of a conversation.
+	Text   string `json:"text"`
+	Phase  string `json:"phase,omitempty"`
+	Status string `json:"status,omitempty"`
+	Cause  string `json:"cause,omitempty"`
+	Server string `json:"server,omitempty"`
+}
+
+// Batch is what changed since the last save, written in one transaction.
+type Batch struct {
+	Identity, Conversation string  // of the cursor
+	Cursor                 *Cursor // nil: unchanged
+	Wanted                 *bool   // nil: unchanged
+	Notes                  []Entry // appended in order
+}
