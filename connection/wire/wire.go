@@ -93,22 +93,21 @@ const (
 // Decode.
 type Event struct {
 	Kind Kind
-	// ID names a message: two messages with the same non-empty ID are the same one.
-	ID string
-	// Cursor is the place to resume from once this event is applied, "" = it does not move. Codecs only ever move it
+	// ID names a message: two messages with the same non-empty ID are the same one. IDs made of digits only are
+	// compared as numbers.
+	ID []byte
+	// Cursor is the place to resume from once this event is applied, empty = it does not move. Codecs only ever move it
 	// forward.
-	Cursor string
+	Cursor []byte
 	// Agent is the agent's state that this frame tells, AgentUnknown = it tells none. Any Kind may tell one.
 	Agent Agent
 	// Replay says that the message is older than this session (sent to fill a gap), so that nobody is alerted by it.
 	Replay bool
 	// Name and Body are the message: the event's name or kind, and its JSON.
-	Name string
+	Name []byte
 	Body []byte
 	// Reply must be written before anything else. nil = none.
 	Reply []byte
-	// Beats is what Ready promised of the peer's own heartbeat: silence longer than this means death. 0 = no promise.
-	Beats time.Duration
 	// MaxFrame is the largest frame the peer accepts, told by Ready or the open packet. 0 = not told.
 	MaxFrame int
 	// Reason, Final and After belong to Refused, Rejected and Draining.
