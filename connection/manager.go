@@ -103,19 +103,3 @@ func (m *Manager) Watch(ctx context.Context) iter.Seq[Snapshot] {
 	return func(yield func(Snapshot) bool) {}
 }
 
-// Retry is the ladder of spec A 3.1. Zero fields take the defaults.
-type Retry struct {
-	Initial  time.Duration // 1 s
-	Factor   float64       // 1.5
-	Max      time.Duration // 30 s
-	Attempts int           // 10
-	Jitter   float64       // 0.3: ±30 %, applied after the cap
-}
-
-// Heartbeat is how often the pulse is taken. Zero fields take the defaults.
-type Heartbeat struct {
-	Idle    time.Duration // 15 s
-	Looking time.Duration // 5 s
-	// Timeout fixes the deadline of a ping; 0 = max(2 s, 8 × smoothed round trip), at most 10 s.
-	Timeout time.Duration
-}

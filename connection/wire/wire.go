@@ -108,6 +108,10 @@ type Event struct {
 	Body []byte
 	// Reply must be written before anything else. nil = none.
 	Reply []byte
+	// Gap belongs to Ready: events may have been published that this socket will not bring. The session asks
+	// Options.History for everything after the cursor of that moment, holds live messages back meanwhile, and so keeps
+	// the order whole.
+	Gap bool
 	// MaxFrame is the largest frame the peer accepts, told by Ready or the open packet. 0 = not told.
 	MaxFrame int
 	// Reason, Final and After belong to Refused, Rejected and Draining.
@@ -118,8 +122,8 @@ type Event struct {
 }
 
 // Codec speaks one dialect for one session. New, Request and Greet are called once, before the first Decode. Decode and
-// Item are called by the session's reader only. Encode, Ping and Bye are called by its writer, at the same time: what
-// both sides use must not change after Greet. Nothing is called after the session has ended.
+// Item are never called at the same time as each other. Encode, Ping and Bye are called by the writer, at the same time
+// as those two: what both sides use must not change after Greet. Nothing is called after the session has ended.
 type Codec interface {
 	// Request gives the WebSocket address (ws or wss) and the header to dial with.
 	Request(base *url.URL) (*url.URL, http.Header)
