@@ -47,31 +47,21 @@ func appColour(x, y float64) ([3]float64, bool) {
 var (
 	lamp = disc(10.1, 6.2, 1.75)
 	halo = without(disc(10.1, 6.2, 3.1), disc(10.1, 6.2, 2.2))
+	rope = union(line(10.1, 9, 10.1, 9.3, 0.9), bend, line(0, 12, 7.4, 12, 0.9))
 )
 
-// squircle is the superellipse of macOS icons.
-func squircle(x, y float64) float64 {
-	const half, power = 6.44, 5
-	return math.Pow(math.Abs(x-middle)/half, power) + math.Pow(math.Abs(y-middle)/half, power) - 1
+// bend is the quarter circle in which the rope turns from the lamp to the left edge.
+func bend(x, y float64) float64 {
+	const cx, cy, r, stroke = 7.4, 9.3, 2.7, 0.9
+	return max(math.Abs(math.Hypot(x-cx, y-cy)-r)-stroke/2, cx-x, cy-y)
 }
 
-// rope hangs from the lamp and leaves at the left edge, half a wave long.
-func rope(x, y float64) float64 {
-	if x > 10.1 || y < 9 {
-		if math.Abs(x-10.1) < 0.45 && y > 8.8 && y < 9.6 {
-			return -1
-		}
-		if x > 10.1+0.45 || y < 9 {
-			return 1
-		}
+// squircle is the superellipse of macOS icons: |x|⁵ + |y|⁵ = half⁵.
+func squircle(x, y float64) float64 {
+	const half = 6.44
+	fifth := func(v float64) float64 {
+		v = math.Abs(v-middle) / half
+		return v * v * v * v * v
 	}
-	// A quarter circle down from the lamp, and straight on to the left.
-	const cx, cy, r = 7.4, 9.3, 2.7
-	if x >= cx && y >= cy {
-		return math.Abs(math.Hypot(x-cx, y-cy)-r) - 0.45
-	}
-	if x < cx {
-		return math.Abs(y-(cy+r)) - 0.45
-	}
-	return 1
+	return fifth(x) + fifth(y) - 1
 }

@@ -48,8 +48,8 @@ func files() map[string][]byte {
 	for _, i := range icons {
 		all[i.name+".png"] = encodePNG(draw(i.colour, 48, i.tint, true))
 		all[i.name+"-template.png"] = encodePNG(draw(i.mono, 48, 0, false))
-		var sizes []*image.NRGBA
-		for _, n := range []int{16, 20, 24, 32, 48} {
+		var sizes []*image.NRGBA // what Windows draws at 100 to 200 %
+		for _, n := range []int{16, 20, 24, 32} {
 			sizes = append(sizes, draw(i.colour, n, i.tint, true))
 		}
 		all[i.name+".ico"] = ico(sizes...)

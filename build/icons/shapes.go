@@ -107,17 +107,17 @@ var icons = []struct {
 
 // gapped is a disc with a gap at the top right, as if it were still filling.
 func gapped() shape {
-	near, far := polar(2.2, 45), polar(8, 45)
-	return without(disc(middle, middle, radius), line(near[0], near[1], far[0], far[1], 2.4))
+	near, far := polar(1.6, 45), polar(8, 45)
+	return without(disc(middle, middle, radius), line(near[0], near[1], far[0], far[1], 2.7))
 }
 
 func arrow() shape {
-	const r = radius - 0.9
-	return union(arc(r, 78, 358, 1.8), head(r, 358, 4, 5))
+	const r, end = 4.4, 4
+	return union(arc(r, 80, 360+end, 1.8), head(r, end, 3.6, 4.4))
 }
 
 func alarmed() shape {
-	mark := union(line(8, 4.9, 8, 8.3, 1.8), disc(8, 10.9, 1.05))
+	mark := union(line(8, 4.9, 8, 8.2, 2), disc(8, 11, 1.15))
 	return without(disc(middle, middle, radius), mark)
 }
 
