@@ -4,8 +4,12 @@ package connection
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"sync"
 	"time"
 
 	"handline/connection/network"
@@ -30,6 +34,12 @@ type Options struct {
 	Secret func(ctx context.Context, identity string) (string, error)
 	// History gives the events after cursor, oldest first. nil: gaps are not filled over HTTP.
 	History func(ctx context.Context, p wire.Place, after string, each func(item []byte) error) error
+	// MayCarry says whether a key may travel to a URL. nil: everywhere (demo and tests).
+	MayCarry func(u *url.URL) error
+	// Explain refines a refusal of the upgrade by asking the server. nil: taken as it is.
+	Explain func(ctx context.Context, p wire.Place, f network.Failure) network.Failure
+	// Compress says whether to offer permessage-deflate to a URL. nil: never.
+	Compress func(u *url.URL) bool
 	// Portal looks for a captive portal. nil: never looked for.
 	Portal func(ctx context.Context) network.Portal
 	// Load gives the stored cursor, Save stores what changed. nil: nothing is kept.
@@ -68,6 +78,7 @@ type (
 	// Nudge says that the machine's surroundings changed.
 	Nudge struct {
 		Woke  time.Duration // it slept this long, 0 = it did not
+		Dark  bool          // with Woke: nobody opened the lid, the machine may fall asleep again at once
 		Link  bool          // the network changed
 		Route bool          // with Link: there is a route to the server
 	}
@@ -83,23 +94,132 @@ func (Look) command()       {}
 func (Nudge) command()      {}
 
 // Manager owns one line.
-type Manager struct{ opt Options }
+type Manager struct {
+	opt   Options
+	inbox chan input
+	gone  chan struct{} // closed when Run has returned
+	board board
+}
 
 // New makes a Manager; nothing happens before Run.
-func New(o Options) *Manager { return &Manager{opt: o} }
+func New(o Options) *Manager {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Chance == nil {
+		o.Chance = rand.Float64
+	}
+	if o.Save == nil {
+		o.Save = func(persistence.Batch) error { return nil }
+	}
+	if o.Load == nil {
+		o.Load = func(string, string) (persistence.Cursor, error) { return persistence.Cursor{}, nil }
+	}
+	m := &Manager{opt: o, inbox: make(chan input, 64), gone: make(chan struct{})}
+	m.board.init(newMachine(o.Target, o.Retry, o.Heartbeat, time.Time{}).snapshot())
+	return m
+}
 
-// Run owns the line until ctx ends. It returns after every goroutine it started has ended.
-func (m *Manager) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// Run owns the line until ctx ends, then hangs up and stores what is left. It returns after every goroutine it started
+// has ended. It is called once.
+func (m *Manager) Run(ctx context.Context) error {
+	defer close(m.gone)
+	defer m.board.close()
+	w := newWorks(m)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	state := newMachine(m.opt.Target, m.opt.Retry, m.opt.Heartbeat, time.Now())
+	var in input = tick{}
+	if m.opt.Wanted {
+		in = Connect{}
+	}
+	for {
+		// All connection state is owned by this goroutine.
+		now := time.Now()
+		var effects []effect
+		state, effects = state.step(moment{now, m.opt.Chance()}, in)
+		for _, e := range effects {
+			w.do(e)
+		}
+		m.board.post(state.snapshot())
+		if at := state.wakeAt(now); at.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(at))
+		}
+		select {
+		case <-ctx.Done():
+			return w.stop()
+		case in = <-m.inbox:
+		case <-timer.C:
+			in = tick{}
+		}
+	}
+}
 
-// Do hands a command to the machine: taken, not done. Anyone may call it.
-func (m *Manager) Do(ctx context.Context, c Command) error { return nil }
+// Do hands a command to the machine: taken, not done. Anyone may call it, at any time while Run runs.
+func (m *Manager) Do(ctx context.Context, c Command) error {
+	select {
+	case m.inbox <- c:
+		return nil
+	case <-m.gone:
+		return fmt.Errorf("asking the line: %w", context.Canceled)
+	case <-ctx.Done():
+		return fmt.Errorf("asking the line: %w", ctx.Err())
+	}
+}
 
 // Snapshot is the latest state.
-func (m *Manager) Snapshot() Snapshot { return Snapshot{} }
+func (m *Manager) Snapshot() Snapshot { s, _ := m.board.read(); return s }
 
 // Watch gives the latest snapshot at once and then each newer one; a slow reader skips, and never blocks anyone. It
 // ends with ctx or with Run.
 func (m *Manager) Watch(ctx context.Context) iter.Seq[Snapshot] {
-	return func(yield func(Snapshot) bool) {}
+	return func(yield func(Snapshot) bool) {
+		for {
+			s, next := m.board.read()
+			if !yield(s) || next == nil {
+				return
+			}
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 }
 
+// board holds the latest snapshot. The channel is closed when a newer one is posted.
+type board struct {
+	mu   sync.Mutex
+	last Snapshot
+	next chan struct{} // nil = closed for good
+}
+
+func (b *board) init(s Snapshot) { b.last, b.next = s, make(chan struct{}) }
+
+func (b *board) read() (Snapshot, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last, b.next
+}
+
+func (b *board) post(s Snapshot) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.Seq = b.last.Seq
+	if s == b.last {
+		return
+	}
+	s.Seq++
+	close(b.next)
+	b.last, b.next = s, make(chan struct{})
+}
+
+func (b *board) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.next)
+	b.next = nil
+}

@@ -21,37 +21,44 @@ var (
 // walkObject visits the members of the JSON object b in their order, until visit returns false. A key comes without
 // its quotes and with its escapes: the keys that dialects use have none. A key that occurs twice is visited twice.
 func walkObject(b []byte, visit func(key, value []byte) bool) error {
+	end, err := walkMembers(b, visit)
+	if err != nil || end < 0 {
+		return err
+	}
+	return onlySpace(b, end)
+}
+
+// walkMembers is walkObject for an object that other text may follow: it gives the index after the object, or -1 where
+// visit ended the walk.
+func walkMembers(b []byte, visit func(key, value []byte) bool) (int, error) {
 	i := skipSpace(b, 0)
 	if i == len(b) || b[i] != '{' {
-		return errNotObject
+		return 0, errNotObject
 	}
 	if i = skipSpace(b, i+1); i < len(b) && b[i] == '}' {
-		return onlySpace(b, i+1)
+		return i + 1, nil
 	}
-	for {
+	for more := true; more; {
 		key := i
 		if i = stringEnd(b, i); i < 0 {
-			return errBroken
+			return 0, errBroken
 		}
 		name := b[key+1 : i-1]
 		if i = skipSpace(b, i); i == len(b) || b[i] != ':' {
-			return errBroken
+			return 0, errBroken
 		}
 		value := skipSpace(b, i+1)
 		if i = valueEnd(b, value); i < 0 {
-			return errBroken
+			return 0, errBroken
 		}
 		if !visit(name, b[value:i]) {
-			return nil
+			return -1, nil
 		}
-		more := false
 		if i, more = next(b, i, '}'); i < 0 {
-			return errBroken
-		}
-		if !more {
-			return onlySpace(b, i)
+			return 0, errBroken
 		}
 	}
+	return i, nil
 }
 
 // walkArray visits the elements of the JSON array b in their order, until visit returns false.

@@ -1,18 +1,354 @@
 package wire
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
-type socketIO struct{ hello Hello }
+// socketIO speaks Engine.IO 4 and Socket.IO 5 over WebSocket alone: every frame begins with the Engine.IO packet type,
+// and those of type 4 (message) go on with the Socket.IO packet type.
+// https://github.com/socketio/engine.io-protocol https://github.com/socketio/socket.io-protocol
+//
+// OpenHands V0 is the case with a conversation: what the server must know travels in the URL's query, the replay comes
+// before the connect ack, and event ids are whole numbers, strings or absent.
+type socketIO struct {
+	hello     Hello
+	namespace string // "" for the root
+	top       int64  // highest event id known, -1 = none
+	joined    bool   // the connect ack came
+	waiting   int    // binary attachments still to come
+	partial   Event  // the event they belong to
+	cursor    []byte // scratch
+	reply     []byte // scratch
+}
 
-func newSocketIO(h Hello) *socketIO { return &socketIO{hello: h} }
+func newSocketIO(h Hello) *socketIO {
+	c := &socketIO{hello: h, top: -1}
+	if n, ok := integer([]byte(h.Cursor)); ok && n >= 0 {
+		c.top = n
+	}
+	if ns := strings.Trim(h.Namespace, "/"); ns != "" {
+		c.namespace = "/" + ns
+	}
+	return c
+}
 
-func (c *socketIO) Request(base *url.URL) (*url.URL, http.Header)   { return base, nil }
-func (c *socketIO) Greet() []byte                                   { return nil }
-func (c *socketIO) Decode(frame []byte, binary bool) (Event, error) { return Event{}, nil }
-func (c *socketIO) Item(body []byte) (Event, error)                 { return Event{}, nil }
-func (c *socketIO) Encode(id, text string) ([]byte, error)          { return nil, nil }
-func (c *socketIO) Ping() []byte                                    { return nil }
-func (c *socketIO) Bye() []byte                                     { return []byte("41") }
+// openHands says whether the server is one: its events are named oh_event and belong to a conversation.
+func (c *socketIO) openHands() bool { return c.hello.Conversation != "" }
+
+func (c *socketIO) Request(base *url.URL) (*url.URL, http.Header) {
+	u := *base
+	u.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
+	path := c.hello.Path
+	if path == "" {
+		path = "/socket.io"
+	}
+	u = *u.JoinPath(path)
+	u.Path = strings.TrimRight(u.Path, "/") + "/"
+	q, _ := url.ParseQuery(c.hello.Params)
+	q.Set("EIO", "4")
+	q.Set("transport", "websocket")
+	header := http.Header{}
+	if c.openHands() {
+		q.Set("conversation_id", c.hello.Conversation)
+		q.Set("latest_event_id", fmt.Sprint(c.top))
+		if c.hello.Key != "" {
+			// The self-hosted server looks for its key here and nowhere else; a missing one hangs it.
+			q.Set("session_api_key", c.hello.Key)
+		}
+	}
+	if c.hello.Key != "" {
+		header.Set("Authorization", "Bearer "+c.hello.Key)
+	}
+	u.RawQuery = q.Encode()
+	return &u, header
+}
+
+// Greet is nil: the server opens with its Engine.IO handshake.
+func (c *socketIO) Greet() []byte { return nil }
+
+func (c *socketIO) Decode(frame []byte, binary bool) (Event, error) {
+	if binary {
+		return c.attachment()
+	}
+	if len(frame) == 0 {
+		return Event{}, errors.New("reading Engine.IO packet: empty")
+	}
+	switch rest := frame[1:]; frame[0] {
+	case '0':
+		return c.open(rest)
+	case '1':
+		return Event{Kind: Draining, Reason: "the server closed the transport"}, nil
+	case '2':
+		// "When the client receives a ping packet, it must respond with a pong packet": engine.io-protocol, heartbeat.
+		c.reply = append(append(c.reply[:0], '3'), rest...)
+		return Event{Kind: Beat, Reply: c.reply}, nil
+	case '3', '6':
+		return Event{Kind: Beat}, nil
+	case '4':
+		return c.message(rest)
+	}
+	return Event{}, fmt.Errorf("reading Engine.IO packet: unknown type %q", frame[0])
+}
+
+// open answers the handshake with the connect packet of our namespace.
+func (c *socketIO) open(body []byte) (Event, error) {
+	e := Event{}
+	err := walkObject(body, func(key, value []byte) bool {
+		if string(key) == "maxPayload" {
+			n, _ := integer(value)
+			e.MaxFrame = int(n)
+		}
+		return true
+	})
+	if err != nil {
+		return Event{}, fmt.Errorf("reading Engine.IO handshake: %w", err)
+	}
+	e.Reply = append(c.reply[:0], "40"...)
+	if c.namespace != "" {
+		e.Reply = append(append(e.Reply, c.namespace...), ',')
+	}
+	if c.hello.Key != "" && !c.openHands() {
+		auth, _ := json.Marshal(map[string]string{"token": c.hello.Key})
+		e.Reply = append(e.Reply, auth...)
+	}
+	c.reply = e.Reply
+	return e, nil
+}
+
+// message reads a Socket.IO packet: <type>[<attachments>-][<namespace>,][<ack id>][JSON].
+func (c *socketIO) message(b []byte) (Event, error) {
+	if len(b) == 0 {
+		return Event{}, errors.New("reading Socket.IO packet: empty")
+	}
+	kind := b[0]
+	b = b[1:]
+	attachments := 0
+	if kind == '5' || kind == '6' {
+		n, rest := digits(b)
+		if len(rest) == 0 || rest[0] != '-' || len(n) > 3 {
+			return Event{}, errors.New("reading Socket.IO packet: no attachment count")
+		}
+		attachments, _ = atoi(n)
+		b = rest[1:]
+	}
+	space := ""
+	if len(b) > 0 && b[0] == '/' {
+		end := bytes.IndexByte(b, ',')
+		if end < 0 {
+			end = len(b)
+		}
+		space, b = string(bytes.TrimRight(b[:end], "/")), b[min(end+1, len(b)):]
+	}
+	if space != c.namespace {
+		return Event{}, nil // another namespace's business
+	}
+	id, body := digits(b)
+	switch kind {
+	case '0':
+		c.joined = true
+		return Event{Kind: Ready, Gap: c.openHands()}, nil
+	case '1':
+		return Event{Kind: Draining, Reason: "the server ended the session"}, nil
+	case '2', '5':
+		return c.event(id, body, attachments)
+	case '3', '6':
+		return Event{Kind: Ack, ID: id, Body: body}, nil
+	case '4':
+		return refusal(body), nil
+	}
+	return Event{}, fmt.Errorf("reading Socket.IO packet: unknown type %q", kind)
+}
+
+// event reads ["name", argument...]. OpenHands' own are walked only as far as needed; all others are taken as they are.
+func (c *socketIO) event(ack, body []byte, attachments int) (Event, error) {
+	i := skipSpace(body, 0)
+	if i == len(body) || body[i] != '[' {
+		return Event{}, fmt.Errorf("reading Socket.IO event: %w", errNotArray)
+	}
+	name := skipSpace(body, i+1)
+	end := stringEnd(body, name)
+	if end < 0 {
+		return Event{}, errors.New("reading Socket.IO event: no name")
+	}
+	e := Event{Kind: Message, Name: body[name+1 : end-1], Body: body, Replay: !c.joined}
+	if len(ack) > 0 {
+		c.reply = append(append(append(c.reply[:0], "43"...), ack...), "[]"...)
+		if c.namespace != "" {
+			c.reply = append(append(append(append(c.reply[:0], "43"...), c.namespace...), ','), append(ack, "[]"...)...)
+		}
+		e.Reply = c.reply
+	}
+	if string(e.Name) == "oh_event" {
+		if comma := skipSpace(body, end); comma < len(body) && body[comma] == ',' {
+			e.Body = bytes.TrimSuffix(body[skipSpace(body, comma+1):], []byte("]"))
+			if err := c.openHandsEvent(&e); err != nil {
+				return Event{}, err
+			}
+		}
+	} else if body[len(body)-1] != ']' {
+		return Event{}, fmt.Errorf("reading Socket.IO event: %w", errBroken)
+	}
+	if attachments > 0 {
+		c.waiting, c.partial = attachments, Event{Kind: Message, Name: bytes.Clone(e.Name), Body: bytes.Clone(e.Body)}
+		return Event{}, nil
+	}
+	return e, nil
+}
+
+// attachment takes one binary frame; the event is told when its last one came.
+func (c *socketIO) attachment() (Event, error) {
+	if c.waiting == 0 {
+		return Event{}, errors.New("reading Socket.IO attachment: none was announced")
+	}
+	if c.waiting--; c.waiting > 0 {
+		return Event{}, nil
+	}
+	return c.partial, nil
+}
+
+// openHandsEvent fills in id, cursor and agent state. The server writes id first and the kind (action or observation)
+// before the content, so the walk ends before anything long.
+func (c *socketIO) openHandsEvent(e *Event) error {
+	var id, state []byte
+	known := false
+	_, err := walkMembers(e.Body, func(key, value []byte) bool {
+		switch string(key) {
+		case "id":
+			id = value
+		case "action", "status_update":
+			known = true
+		case "observation":
+			known = string(value) != `"agent_state_changed"`
+		case "extras":
+			state, known = value, true
+		}
+		return !known
+	})
+	if err != nil {
+		return fmt.Errorf("reading oh_event: %w", err)
+	}
+	if state != nil {
+		e.Agent = openHandsAgent(member(state, "agent_state"))
+	}
+	n, ok := integer(id)
+	if !ok || n < 0 {
+		return nil // a status line: it has no place in the conversation
+	}
+	e.ID = id
+	if n > c.top {
+		// "the last replayed packet can have a LOWER id than earlier ones": the cursor is the highest, never the last.
+		c.top = n
+		c.cursor = append(c.cursor[:0], id...)
+		e.Cursor = c.cursor
+	}
+	return nil
+}
+
+// Item reads one event of GET /api/conversations/{id}/events: the same object that oh_event carries.
+func (c *socketIO) Item(body []byte) (Event, error) {
+	e := Event{Kind: Message, Name: []byte("oh_event"), Body: body, Replay: true}
+	return e, c.openHandsEvent(&e)
+}
+
+func (c *socketIO) Encode(id, text string) ([]byte, error) {
+	name, payload := "message", any(map[string]string{"id": id, "text": text})
+	if c.openHands() {
+		name = "oh_user_action"
+		payload = map[string]any{"action": "message",
+			"args": map[string]any{"content": text, "image_urls": []string{}, "file_urls": []string{}}}
+	}
+	b, err := json.Marshal([]any{name, payload})
+	if err != nil {
+		return nil, fmt.Errorf("writing Socket.IO event: %w", err)
+	}
+	prefix := "42"
+	if c.namespace != "" {
+		prefix += c.namespace + ","
+	}
+	return append([]byte(prefix), b...), nil
+}
+
+// Ping is nil: no OpenHands server answers spec A's "ping" event, and every server answers a WebSocket ping.
+func (c *socketIO) Ping() []byte { return nil }
+
+// Bye leaves the namespace.
+func (c *socketIO) Bye() []byte {
+	if c.namespace != "" {
+		return []byte("41" + c.namespace + ",")
+	}
+	return []byte("41")
+}
+
+// refusal reads a connect error: {"message":"…"} in version 5, a bare string in older servers. The server leaves the
+// transport open; hanging up is ours.
+func refusal(body []byte) Event {
+	reason := text(body)
+	if m := member(body, "message"); m != nil {
+		reason = text(m)
+	}
+	e := Event{Kind: Refused, Reason: reason}
+	low := strings.ToLower(reason)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(low, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("api_key", "api key", "auth", "token", "credential", "session$timeout"):
+		e.Auth, e.Final = true, true
+	case has("not allowed", "forbidden", "no conversation", "not found"):
+		e.Final = true
+	}
+	return e
+}
+
+// openHandsAgent gives V0's agent_state its common word.
+func openHandsAgent(value []byte) Agent {
+	switch text(value) {
+	case "loading", "running", "user_confirmed", "user_rejected", "rate_limited":
+		return AgentWorking
+	case "awaiting_user_input", "awaiting_user_confirmation":
+		return AgentWaiting
+	case "paused", "stopped":
+		return AgentPaused
+	case "finished":
+		return AgentFinished
+	case "error", "rejected":
+		return AgentError
+	}
+	return AgentUnknown
+}
+
+// member gives one member of an object, nil where there is none.
+func member(object []byte, name string) (found []byte) {
+	walkMembers(object, func(key, value []byte) bool {
+		if string(key) == name {
+			found = value
+		}
+		return found == nil
+	})
+	return found
+}
+
+// digits splits leading decimal digits off.
+func digits(b []byte) (number, rest []byte) {
+	i := 0
+	for i < len(b) && b[i] >= '0' && b[i] <= '9' {
+		i++
+	}
+	return b[:i], b[i:]
+}
+
+func atoi(b []byte) (int, bool) {
+	n, ok := integer(b)
+	return int(n), ok
+}

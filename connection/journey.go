@@ -1,0 +1,107 @@
+package connection
+
+import (
+	"slices"
+	"strconv"
+
+	"handline/persistence"
+)
+
+// journey is the place in one conversation: the cursor, and which events were applied near it. It outlives sessions, so
+// that a repeat is known as one. Not safe for concurrent use.
+type journey struct {
+	cursor  []byte
+	numbers window
+	names   map[string]struct{}
+	order   []string // names by age: a ring from oldest
+	oldest  int
+}
+
+const (
+	remembered = 4096 // names kept in memory, and numbers told apart below the highest
+	stored     = 256  // names kept on disk
+)
+
+func newJourney(c persistence.Cursor) *journey {
+	j := &journey{cursor: []byte(c.At), names: make(map[string]struct{})}
+	if n, err := strconv.ParseUint(c.At, 10, 63); err == nil {
+		j.numbers.add(n)
+	}
+	for _, id := range c.Recent {
+		j.first([]byte(id))
+	}
+	return j
+}
+
+// first says whether the id was not applied before, and remembers it. An empty id is always new.
+func (j *journey) first(id []byte) bool {
+	if len(id) == 0 {
+		return true
+	}
+	if n, ok := number(id); ok {
+		return j.numbers.add(n)
+	}
+	if _, seen := j.names[string(id)]; seen {
+		return false
+	}
+	name := string(id)
+	j.names[name] = struct{}{}
+	if len(j.order) < remembered {
+		j.order = append(j.order, name)
+		return true
+	}
+	delete(j.names, j.order[j.oldest])
+	j.order[j.oldest] = name
+	j.oldest = (j.oldest + 1) % remembered
+	return true
+}
+
+// reached moves the cursor.
+func (j *journey) reached(cursor []byte) { j.cursor = append(j.cursor[:0], cursor...) }
+
+// save is what must be stored to go on from here after a crash.
+func (j *journey) save() persistence.Cursor {
+	names := slices.Concat(j.order[j.oldest:], j.order[:j.oldest])
+	return persistence.Cursor{At: string(j.cursor), Recent: slices.Clone(names[max(0, len(names)-stored):])}
+}
+
+func number(id []byte) (uint64, bool) {
+	if len(id) > 18 {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range id {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, true
+}
+
+// window remembers which of the last numbers were seen: one bit each, for the hot path.
+type window struct {
+	top  uint64 // the highest seen, plus one; 0 = none
+	bits [remembered / 64]uint64
+}
+
+// add notes a number and says whether it is new. A number too old to be told apart counts as seen, because OpenHands
+// numbers its events upwards and never goes back that far.
+func (w *window) add(n uint64) bool {
+	for w.top <= n && w.top+remembered > n {
+		w.bits[w.top%remembered/64] &^= 1 << (w.top % 64)
+		w.top++
+	}
+	if w.top <= n { // a leap over the whole window
+		w.bits, w.top = [remembered / 64]uint64{}, n+1
+	}
+	if n+remembered < w.top {
+		return false
+	}
+	word, bit := &w.bits[n%remembered/64], uint64(1)<<(n%64)
+	if *word&bit != 0 {
+		return false
+	}
+	*word |= bit
+	return true
+}

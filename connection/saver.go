@@ -1,0 +1,144 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"handline/persistence"
+)
+
+const (
+	saveEach  = time.Second      // performance: one commit a second costs nothing that could be measured
+	saveAgain = 10 * time.Second // after a failure: a full disk is not helped by hammering it
+)
+
+// saver writes what changed, in order, at most once a second. Cursors and intent are latest-wins; notes are never
+// skipped, only bounded. keep and add may be called from anywhere.
+type saver struct {
+	save  func(persistence.Batch) error
+	log   *slog.Logger
+	ready chan struct{}
+
+	mu      sync.Mutex
+	cursors map[bookKey]persistence.Cursor
+	stored  map[bookKey]string // the cursor on disk
+	wanted  *bool
+	notes   []persistence.Entry
+}
+
+const mostNotes = 1000 // kept while the disk is full
+
+func newSaver(save func(persistence.Batch) error, log *slog.Logger) *saver {
+	return &saver{save: save, log: log, ready: make(chan struct{}, 1),
+		cursors: make(map[bookKey]persistence.Cursor), stored: make(map[bookKey]string)}
+}
+
+// keep remembers a cursor to store. One that has not moved is not stored again.
+func (s *saver) keep(identity, conversation string, c persistence.Cursor) {
+	k := bookKey{identity, conversation}
+	s.mu.Lock()
+	moved := c.At != "" && s.stored[k] != c.At
+	if moved {
+		s.cursors[k] = c
+	}
+	s.mu.Unlock()
+	if moved {
+		s.poke()
+	}
+}
+
+func (s *saver) add(b persistence.Batch) {
+	s.mu.Lock()
+	if b.Wanted != nil {
+		s.wanted = b.Wanted
+	}
+	s.notes = append(s.notes, b.Notes...)
+	if over := len(s.notes) - mostNotes; over > 0 {
+		s.notes = append(s.notes[:0], s.notes[over:]...)
+	}
+	s.mu.Unlock()
+	s.poke()
+}
+
+func (s *saver) poke() {
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (s *saver) run(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select { // first the pause, then the next change: an idle line sets no timer
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.ready:
+		}
+		pause.Reset(saveEach)
+		if err := s.flush(); err != nil {
+			s.log.Error("could not store the state; it is kept and tried again", "error", err)
+			s.poke()
+			pause.Reset(saveAgain)
+		}
+	}
+}
+
+// flush writes everything that is pending. What could not be written stays pending.
+func (s *saver) flush() error {
+	s.mu.Lock()
+	cursors, wanted, notes := s.cursors, s.wanted, s.notes
+	s.cursors, s.wanted, s.notes = make(map[bookKey]persistence.Cursor), nil, nil
+	s.mu.Unlock()
+	if len(cursors) == 0 && wanted == nil && len(notes) == 0 {
+		return nil
+	}
+	batches := []persistence.Batch{}
+	for k, c := range cursors {
+		batches = append(batches, persistence.Batch{Identity: k.identity, Conversation: k.conversation, Cursor: &c})
+	}
+	if len(batches) == 0 {
+		batches = append(batches, persistence.Batch{})
+	}
+	batches[0].Wanted, batches[0].Notes = wanted, notes
+	var failed error
+	for i, b := range batches {
+		err := s.save(b)
+		failed = errors.Join(failed, err)
+		s.settle(b, err, i == 0)
+	}
+	return failed
+}
+
+// settle notes what a batch stored, or takes back what it did not, unless something newer came meanwhile.
+func (s *saver) settle(b persistence.Batch, err error, first bool) {
+	k := bookKey{b.Identity, b.Conversation}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil:
+		if b.Cursor != nil {
+			s.stored[k] = b.Cursor.At
+		}
+		return
+	case b.Cursor != nil:
+		if _, newer := s.cursors[k]; !newer {
+			s.cursors[k] = *b.Cursor
+		}
+	}
+	if first {
+		s.notes = append(b.Notes, s.notes...)
+		if s.wanted == nil {
+			s.wanted = b.Wanted
+		}
+	}
+}

@@ -1,0 +1,445 @@
+package connection
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"handline/connection/network"
+	"handline/connection/wire"
+	"handline/persistence"
+)
+
+// This file talks: one session is one WebSocket from dial to close. Two goroutines live in it. run dials, writes and
+// publishes; read reads and decodes. Nothing is decided here beyond what the protocol decides: every end is a Failure
+// for the machine.
+
+const (
+	upgradeTime = 10 * time.Second       // once TCP is up
+	readyTime   = 15 * time.Second       // each event received while greeting starts it anew
+	writeTime   = 10 * time.Second       // a peer that takes no byte for this long is dead
+	byeTime     = 50 * time.Millisecond  // of politeness
+	publishEach = 250 * time.Millisecond // counters go to the machine at most this often
+	readLimit   = 16 << 20               // bytes of one message, after inflation
+	keepBuffer  = 1 << 20                // a larger read buffer is given back
+	heldLimit   = 8 << 20                // bytes of live messages held back while a gap is filled
+)
+
+// hands are what a session needs of its manager.
+type hands struct {
+	tell    func(context.Context, input)
+	keep    func(identity, conversation string, c persistence.Cursor)
+	book    func(identity, conversation string) *journey
+	applied *atomic.Uint64 // events, since the app started
+}
+
+// session is one life of a socket.
+type session struct {
+	dial
+	opt *Options
+	log *slog.Logger
+	hands
+
+	pings chan struct{} // the loop asks for a ping
+	out   chan []byte   // replies of the reader
+	dirty chan struct{} // counters changed
+	sent  sentPings
+
+	place wire.Place
+	codec wire.Codec
+	ws    *websocket.Conn
+
+	mu      sync.Mutex // guards what follows, and codec.Decode and Item; never held across I/O
+	journey *journey
+	state   news
+	isReady bool
+	lastly  time.Time // of the latest progress while greeting
+	holding bool
+	held    []wire.Event
+	heldLen int
+	bad     badFrames
+}
+
+func newSession(d dial, o *Options, h hands) *session {
+	return &session{
+		dial: d, opt: o, hands: h, log: o.Log.With("session", d.session),
+		pings: make(chan struct{}, 1), out: make(chan []byte, 16), dirty: make(chan struct{}, 1),
+		state: news{session: d.session},
+	}
+}
+
+// run lives the whole session. It returns why it ended, after its reader has ended too. A cancelled ctx hangs up.
+func (s *session) run(ctx context.Context) network.Failure {
+	if f := s.prepare(ctx); f != nil {
+		return *f
+	}
+	ws, f := s.open(ctx)
+	if f != nil {
+		return *f
+	}
+	s.ws = ws
+	life, end := context.WithCancelCause(ctx)
+	var kids sync.WaitGroup
+	s.tell(ctx, opened{s.session})
+	s.lastly = time.Now()
+	kids.Go(func() { end(s.read(life, &kids)) })
+	end(s.talk(life))
+	s.bye()
+	kids.Wait()
+	s.publish(ctx)
+	return s.classify(context.Cause(life)) // the first end is the reason; what follows it is only the falling apart
+}
+
+// prepare finds the key, the place and the journey.
+func (s *session) prepare(ctx context.Context) *network.Failure {
+	fail := func(err error) *network.Failure {
+		f := s.classify(err)
+		return &f
+	}
+	base, err := url.Parse(s.target.Server)
+	if err != nil {
+		return fail(err)
+	}
+	key := ""
+	if s.opt.Secret != nil {
+		if key, err = s.opt.Secret(ctx, s.target.Identity()); err != nil {
+			return fail(keychainFailure(err))
+		}
+	}
+	if err := s.mayCarry(key, base); err != nil {
+		return fail(err)
+	}
+	s.place = wire.Place{Base: base, Dialect: s.target.Dialect, Origin: s.target.Identity(), Hello: wire.Hello{Key: key,
+		Conversation: s.target.Conversation, Params: s.target.Params, Path: s.target.Path, Namespace: s.target.Namespace}}
+	if s.opt.Locate != nil {
+		if s.place, err = s.opt.Locate(ctx, s.target, key, s.wake); err != nil {
+			return fail(err)
+		}
+	}
+	h := &s.place.Hello
+	if err := s.mayCarry(h.Key, s.place.Base); err != nil { // a directory may have named another host
+		return fail(err)
+	}
+	s.journey = s.book(s.target.Identity(), h.Conversation)
+	h.Cursor = string(s.journey.cursor)
+	s.state.agent = s.place.Agent
+	if s.codec, err = wire.New(s.place.Dialect, *h); err != nil {
+		return fail(network.Failure{Cause: network.NotABackend, Verdict: network.Final, Detail: err.Error()})
+	}
+	s.tell(ctx, located{session: s.session, dialect: string(s.place.Dialect), conversation: h.Conversation,
+		title: s.place.Title, agent: s.place.Agent})
+	return nil
+}
+
+func (s *session) mayCarry(key string, u *url.URL) error {
+	if key == "" || s.opt.MayCarry == nil {
+		return nil
+	}
+	return s.opt.MayCarry(u)
+}
+
+func keychainFailure(err error) network.Failure {
+	f := network.Failure{Cause: network.KeychainLocked, Detail: err.Error()}
+	if errors.Is(err, persistence.ErrDenied) {
+		f.Cause, f.Verdict = network.KeychainDenied, network.Final
+	}
+	return f
+}
+
+// classify keeps a failure that was found on the way and classifies any other error.
+func (s *session) classify(err error) network.Failure {
+	var f network.Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	u, _ := url.Parse(s.target.Server)
+	return network.Classify(err, u, nil, nil)
+}
+
+// open dials and upgrades. gorilla obeys a cancelled context only until the connection stands, so the connection itself
+// is closed then, until the upgrade is done.
+func (s *session) open(ctx context.Context) (*websocket.Conn, *network.Failure) {
+	address, header := s.codec.Request(s.place.Base)
+	dialer := s.opt.Dialer
+	dialer.Connect = s.connect
+	stop := func() bool { return true }
+	defer func() { stop() }()
+	connect := func(dctx context.Context, _, _ string) (net.Conn, error) {
+		conn, err := dialer.Dial(dctx, address)
+		if err != nil {
+			return nil, err
+		}
+		stop = context.AfterFunc(ctx, func() { conn.Close() })
+		return conn, nil
+	}
+	ws, res, err := (&websocket.Dialer{
+		NetDialContext: connect, NetDialTLSContext: connect, HandshakeTimeout: s.connect + upgradeTime,
+		ReadBufferSize: 64 << 10, WriteBufferSize: 4 << 10, EnableCompression: s.opt.Compress != nil && s.opt.Compress(address),
+	}).DialContext(ctx, address.String(), header)
+	if err == nil {
+		return ws, nil
+	}
+	f := network.Classify(err, address, res, body(res))
+	if s.opt.Explain != nil && res != nil {
+		f = s.opt.Explain(ctx, s.place, f)
+	}
+	return nil, &f
+}
+
+// body is the start of a refusal: gorilla has read at most 1 KiB of it already.
+func body(res *http.Response) []byte {
+	if res == nil || res.Body == nil {
+		return nil
+	}
+	b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+	return b
+}
+
+// talk writes until the session ends.
+func (s *session) talk(ctx context.Context) error {
+	if hello := s.codec.Greet(); hello != nil {
+		if err := s.write(hello); err != nil {
+			return err
+		}
+	}
+	patience := time.NewTimer(readyTime)
+	defer patience.Stop()
+	later := time.NewTimer(time.Hour)
+	later.Stop()
+	defer later.Stop()
+	var published time.Time
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case b := <-s.out:
+			err = s.write(b)
+		case <-s.pings:
+			err = s.ping()
+		case <-patience.C:
+			if left := s.patience(); left > 0 {
+				patience.Reset(left)
+			} else if left == 0 {
+				err = network.Failure{Cause: network.Timeout, Host: s.place.Base.Host, Detail: "the server never finished its greeting"}
+			}
+		case <-s.dirty:
+			if wait := publishEach - time.Since(published); wait > 0 {
+				later.Reset(wait)
+				break
+			}
+			published = time.Now()
+			s.publish(ctx)
+		case <-later.C:
+			published = time.Now()
+			s.publish(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// patience is how much longer the peer may take to become ready: 0 = no longer, negative = it is ready.
+func (s *session) patience() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isReady {
+		return -1
+	}
+	return max(0, readyTime-time.Since(s.lastly))
+}
+
+func (s *session) write(frame []byte) error {
+	s.ws.SetWriteDeadline(time.Now().Add(writeTime))
+	return s.ws.WriteMessage(websocket.TextMessage, frame)
+}
+
+// ping times a round trip by a WebSocket ping frame, and by the dialect's own where the peer was heard answering it.
+func (s *session) ping() error {
+	id := s.sent.next(time.Now())
+	if err := s.ws.WriteControl(websocket.PingMessage, strconv.AppendUint(nil, id, 10), time.Now().Add(writeTime)); err != nil {
+		return err
+	}
+	if own := s.codec.Ping(); own != nil {
+		return s.write(own)
+	}
+	return nil
+}
+
+// bye closes politely within byeTime; a peer that is not there costs no more than that.
+func (s *session) bye() {
+	by := time.Now().Add(byeTime)
+	if last := s.codec.Bye(); last != nil {
+		s.ws.SetWriteDeadline(by)
+		s.ws.WriteMessage(websocket.TextMessage, last)
+	}
+	s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), by)
+	s.ws.Close()
+}
+
+// publish gives the counters to the machine and the cursor to the saver.
+func (s *session) publish(ctx context.Context) {
+	s.mu.Lock()
+	n, c := s.state, s.journey.save()
+	s.mu.Unlock()
+	n.cursor, n.events = c.At, s.applied.Load()
+	s.keep(s.target.Identity(), s.place.Hello.Conversation, c)
+	s.tell(ctx, n)
+}
+
+// read decodes until the socket ends, and says why it did.
+func (s *session) read(ctx context.Context, kids *sync.WaitGroup) error {
+	s.ws.SetReadLimit(readLimit + 1<<10)
+	s.ws.SetPingHandler(func(data string) error {
+		s.heard()
+		s.ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(5*time.Second))
+		return nil // a pong that could not be sent is the writer's trouble
+	})
+	s.ws.SetPongHandler(func(data string) error {
+		if rtt, ok := s.sent.took(data, time.Now()); ok {
+			s.tell(ctx, ponged{s.session, rtt})
+		}
+		return nil
+	})
+	var buf []byte
+	for {
+		kind, r, err := s.ws.NextReader()
+		if err == nil {
+			buf, err = readAll(r, buf[:0])
+		}
+		if err != nil {
+			return closed(err, s.place.Base)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := s.frame(ctx, buf, kind == websocket.BinaryMessage, kids); err != nil {
+			return err
+		}
+		if cap(buf) > keepBuffer {
+			buf = nil
+		}
+	}
+}
+
+// readAll reads one message into buf. The limit counts what came out of the inflater; gorilla's own counts what went
+// in, and 64 KiB of zeroes inflate to 64 MiB.
+func readAll(r io.Reader, buf []byte) ([]byte, error) {
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case len(buf) > readLimit:
+			return buf, websocket.ErrReadLimit
+		case err == io.EOF:
+			return buf, nil
+		case err != nil:
+			return buf, err
+		}
+	}
+}
+
+// closed is the failure behind a read error.
+func closed(err error, base *url.URL) network.Failure {
+	var ce *websocket.CloseError
+	switch {
+	case errors.As(err, &ce):
+		return network.ClosedWith(ce.Code, ce.Text)
+	case errors.Is(err, websocket.ErrReadLimit):
+		return network.Failure{Cause: network.TooBig, Verdict: network.Thrice, Detail: fmt.Sprintf("over %d MiB", readLimit>>20)}
+	}
+	return network.Classify(err, base, nil, nil)
+}
+
+// heard notes a sign of life that is no event.
+func (s *session) heard() {
+	s.mu.Lock()
+	s.state.heard = time.Now()
+	s.mu.Unlock()
+}
+
+func (s *session) mark() {
+	select {
+	case s.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// sentPings remembers when the latest pings went out: one slot is enough for a late pong of the one before.
+type sentPings struct {
+	mu sync.Mutex
+	id uint64
+	at [4]time.Time
+}
+
+func (p *sentPings) next(now time.Time) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.id++
+	p.at[p.id%4] = now
+	return p.id
+}
+
+// took is the round trip that the pong with this payload ends.
+func (p *sentPings) took(payload string, now time.Time) (time.Duration, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id, err := strconv.ParseUint(payload, 10, 64)
+	if err != nil || id > p.id || id+4 <= p.id || p.at[id%4].IsZero() {
+		return 0, false
+	}
+	at := p.at[id%4]
+	p.at[id%4] = time.Time{}
+	return now.Sub(at), true
+}
+
+// badFrames counts frames that could not be decoded.
+type badFrames struct {
+	from   time.Time // of the current minute
+	count  int
+	logged time.Time
+}
+
+// note counts one and says whether the peer has gone mad: ten in a minute (spec B 40).
+func (b *badFrames) note(now time.Time) (mad bool) {
+	if now.Sub(b.from) > time.Minute {
+		b.from, b.count = now, 0
+	}
+	b.count++
+	return b.count >= 10
+}
+
+// sample is a frame's start for the log: 200 bytes, with every quoted text blotted out.
+func sample(frame []byte) string {
+	var sb strings.Builder
+	quoted := false
+	for _, c := range bytes.ToValidUTF8(frame[:min(len(frame), 200)], nil) {
+		switch {
+		case c == '"':
+			quoted = !quoted
+			sb.WriteByte(c)
+		case quoted || c < ' ':
+			sb.WriteByte('.')
+		default:
+			sb.WriteByte(c)
+		}
+	}
+	return sb.String()
+}
