@@ -2,8 +2,11 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -23,27 +26,104 @@ type Dialer struct {
 }
 
 // Dial opens a connection to the target's host, through its proxy, with TLS for https and wss.
-func (d Dialer) Dial(ctx context.Context, target *url.URL) (net.Conn, error) { panic("to come") }
-
-// Client is an HTTP client on this dialer that follows no redirect and keeps no connection.
-func (d Dialer) Client() *http.Client { panic("to come") }
-
-// Classify gives the failure behind an error or an answer of target. res is the HTTP answer, nil where there was none;
-// body is its first bytes.
-func Classify(err error, target *url.URL, res *http.Response, body []byte) Failure { panic("to come") }
-
-// Portal is what a look for a captive portal found.
-type Portal struct {
-	Verdict PortalVerdict
-	// Open is the address to open in a browser to log in: the probe's own, never the portal's Location.
-	Open string
+//
+// ctx bounds all stages together. Cancelling it makes Dial return at once from any of them, with nothing left open; a
+// connection that Dial has returned no longer depends on it. The errors are for Classify.
+func (d Dialer) Dial(ctx context.Context, target *url.URL) (net.Conn, error) {
+	conn, err := d.plain(ctx, target)
+	if err == nil && encrypted(target) {
+		conn, err = d.encrypt(ctx, conn, hostOf(target))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dialing %s: %w", addressOf(target), err)
+	}
+	return conn, nil
 }
 
-// PortalVerdict is one of three: a wrong answer is a portal, the right one is a way out, none is neither.
-type PortalVerdict uint8
+// plain opens TCP to the target or a tunnel to it. Every target gets a tunnel, plain ones too: a WebSocket cannot
+// travel as an ordinary proxied request (RFC 6455 section 4.1).
+func (d Dialer) plain(ctx context.Context, target *url.URL) (net.Conn, error) {
+	if d.Proxy == nil {
+		return d.tcp(ctx, addressOf(target))
+	}
+	proxy, err := d.Proxy(target)
+	switch {
+	case err != nil:
+		return nil, &ProxyError{Err: err}
+	case proxy == nil:
+		return d.tcp(ctx, addressOf(target))
+	}
+	return d.tunnel(ctx, proxy, addressOf(target))
+}
 
-const (
-	NoAnswer PortalVerdict = iota
-	WayOut
-	LogIn
-)
+// tcp connects within d.Connect. Its errors are always a *net.OpError with Op "dial", by which Classify knows that
+// nothing has answered yet.
+func (d Dialer) tcp(ctx context.Context, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Connect, 10*time.Second))
+	defer cancel()
+	dial := d.Raw
+	if dial == nil {
+		dial = (&net.Dialer{
+			FallbackDelay: 250 * time.Millisecond, // RFC 8305 section 8
+			// A backstop for a line on which nobody sends; unanswered data is bounded by tune.
+			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 3},
+			Control:         tune,
+		}).DialContext
+	}
+	conn, err := dial(ctx, "tcp", addr)
+	if err != nil && !opened(err, "dial") {
+		err = &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	return conn, err
+}
+
+// unacknowledged is how long sent data may go unanswered before the system gives the connection up. Keepalive does not
+// fire while data is in flight, and without this bound Linux waits for a quarter of an hour.
+const unacknowledged = 20 * time.Second
+
+// encrypt puts TLS over conn, for which it then answers: on an error conn is closed. Only HTTP/1.1 is offered, because
+// that is what a WebSocket upgrade speaks.
+func (d Dialer) encrypt(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
+	cfg := d.TLS.Clone()
+	if cfg == nil {
+		cfg = &tls.Config{}
+	}
+	cfg.ServerName, cfg.NextProtos = host, []string{"http/1.1"}
+	secure := tls.Client(conn, cfg)
+	err := secure.HandshakeContext(ctx)
+	if err == nil {
+		return secure, nil
+	}
+	conn.Close()
+	var bad *tls.CertificateVerificationError
+	if errors.As(err, &bad) && len(bad.UnverifiedCertificates) > 0 {
+		now := time.Now
+		if cfg.Time != nil {
+			now = cfg.Time
+		}
+		err = &certError{host: host, leaf: bad.UnverifiedCertificates[0], now: now(), err: err}
+	}
+	return nil, err
+}
+
+// Client is an HTTP client on this dialer that follows no redirect, keeps no connection and stores no cookie. The
+// request's context bounds everything.
+func (d Dialer) Client() *http.Client {
+	dial := func(scheme string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return func(ctx context.Context, _, addr string) (net.Conn, error) {
+			return d.Dial(ctx, &url.URL{Scheme: scheme, Host: addr})
+		}
+	}
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:            dial("http"),
+			DialTLSContext:         dial("https"),
+			DisableKeepAlives:      true,
+			MaxResponseHeaderBytes: maxHeader,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// maxHeader bounds what a server or proxy may send before its body.
+const maxHeader = 64 << 10
