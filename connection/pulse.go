@@ -110,8 +110,10 @@ func (p pulse) hear(at time.Time) pulse {
 	return p
 }
 
-// sample takes one round trip. The smoothing is RFC 6298 section 2: SRTT <- 7/8 SRTT + 1/8 R'.
+// sample takes the round trip of a pong, which answers the ping in flight. The smoothing is RFC 6298 section 2:
+// SRTT <- 7/8 SRTT + 1/8 R'.
 func (p pulse) sample(rtt time.Duration) pulse {
+	p.deadline, p.missed, p.doubted = time.Time{}, false, false
 	if p.count == 0 {
 		p.smoothed = rtt
 	} else {
