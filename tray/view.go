@@ -48,8 +48,8 @@ const (
 	RowDetail                // how well, or since when, or until when
 	RowAdvice                // what to do
 	RowDisconnect
-	RowConversation                         // holds the slots and RowCopyID
-	RowSlot                                 // the first of Conversations slots
+	RowConversation                            // holds the slots and RowCopyID
+	RowSlot                                    // the first of Conversations slots
 	RowCopyID       = iota + Conversations - 1 // the last row inside RowConversation
 	RowDiagnose
 	RowSend

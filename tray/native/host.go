@@ -1,0 +1,57 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// BundleAdvice is one line for a macOS user whose Handline runs outside of an app bundle, "" elsewhere and inside: macOS
+// 26 shows no icon for such a program. exe is the running executable's path with symbolic links resolved.
+func BundleAdvice(exe string) string { return bundleAdvice(runtime.GOOS, exe) }
+
+func bundleAdvice(goos, exe string) string {
+	if goos != "darwin" || Bundle(exe) != "" {
+		return ""
+	}
+	return "macOS shows no menu-bar icon for a program outside of an app bundle: run `make app` and open Handline.app."
+}
+
+// Bundle is the app bundle that exe is the program of, "" if none.
+func Bundle(exe string) string {
+	dir, ok := strings.CutSuffix(filepath.ToSlash(filepath.Dir(exe)), "/Contents/MacOS")
+	if !ok || !strings.HasSuffix(dir, ".app") {
+		return ""
+	}
+	return dir
+}
+
+// Copy puts text on the clipboard, by the first of the system's own programs that is there.
+func Copy(ctx context.Context, text string) error {
+	for _, argv := range clipboards(runtime.GOOS) {
+		if _, err := exec.LookPath(argv[0]); err != nil {
+			continue
+		}
+		c := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		c.Stdin = strings.NewReader(text)
+		if err := c.Run(); err != nil {
+			return fmt.Errorf("copying: %w", err)
+		}
+		return nil
+	}
+	return errors.New("copying: no clipboard program found; install wl-clipboard or xclip")
+}
+
+func clipboards(goos string) [][]string {
+	switch goos {
+	case "darwin":
+		return [][]string{{"pbcopy"}}
+	case "windows":
+		return [][]string{{"clip.exe"}}
+	}
+	return [][]string{{"wl-copy"}, {"xclip", "-selection", "clipboard"}, {"xsel", "--clipboard", "--input"}}
+}
