@@ -1,0 +1,283 @@
+// Package diagnostics tells what Handline does and what is wrong: named checks, findings with advice, the timeline, and
+// the local API through which the command line and the window see and steer the running app.
+package diagnostics
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"handline/connection"
+	"handline/persistence"
+)
+
+// API is what the local API serves. All fields are needed.
+type API struct {
+	Version string
+	Line    *connection.Manager
+	Feed    *Feed
+	// Config gives the configuration in force.
+	Config func(context.Context) (persistence.Config, error)
+	// Change edits the configuration, stores it and tells the line, one change at a time. The edit's own error is
+	// returned as it is, and nothing has changed then.
+	Change func(ctx context.Context, edit func(*persistence.Config) error) error
+	// SetKey stores the key of a server ("" = the configured one); an empty key forgets it. It may block on a prompt.
+	SetKey func(ctx context.Context, server, key string) error
+	// Timeline gives the newest entries of the stored ring, at most limit and none older than since, oldest first.
+	Timeline func(limit int, since time.Time) []persistence.Entry
+	// Conversations asks the configured server which conversations there are.
+	Conversations func(context.Context) ([]Conversation, error)
+	// History asks the server for the conversation's events after a cursor ("" = all), oldest first.
+	History func(ctx context.Context, after string, each func(Event) error) error
+	// Quit begins the end of the app and returns at once.
+	Quit func()
+}
+
+// Conversation is one conversation of the server.
+type Conversation struct {
+	ID      string    `json:"id"`
+	Title   string    `json:"title,omitempty"`
+	State   string    `json:"state,omitempty"` // in the server's words: running, paused
+	Updated time.Time `json:"updated,omitzero"`
+}
+
+// Status is the answer of GET /v1/status.
+type Status struct {
+	Version  string              `json:"version"`
+	PID      int                 `json:"pid"`
+	Snapshot connection.Snapshot `json:"snapshot"`
+}
+
+// Target is what POST /v1/connect may change before it connects. Empty fields stay as they are, except that another
+// server also forgets the conversation and the parameters of the last one.
+type Target struct {
+	Server       string            `json:"server,omitempty"`
+	Conversation string            `json:"conversation,omitempty"`
+	Params       map[string]string `json:"params,omitempty"`
+	Wake         bool              `json:"wake,omitempty"` // a sleeping sandbox may be resumed
+}
+
+// Taken is the answer to a command: the machine has it. What comes of it has a Snapshot.Since after At.
+type Taken struct {
+	At time.Time `json:"at"`
+}
+
+// Key is the body of POST /v1/key. Nothing ever answers with a key.
+type Key struct {
+	Server string `json:"server,omitempty"` // "" = the configured one
+	Key    string `json:"key"`
+}
+
+// lookFor is how long a look at the status keeps the pulse quick; an open watch renews it.
+const lookFor = 30 * time.Second
+
+type handler func(http.ResponseWriter, *http.Request) error
+
+// Handler serves the API: JSON, and server-sent events for what goes on. It trusts its callers; whoever listens on more
+// than a private unix socket puts a guard before it.
+func Handler(a API) http.Handler {
+	routes := map[string]map[string]handler{
+		"/v1/status":        {"GET": a.status},
+		"/v1/watch":         {"GET": a.watch},
+		"/v1/connect":       {"POST": a.connect},
+		"/v1/disconnect":    {"POST": a.command(connection.Disconnect{})},
+		"/v1/reconnect":     {"POST": a.command(connection.Reconnect{})},
+		"/v1/conversations": {"GET": a.conversations},
+		"/v1/events":        {"GET": a.events},
+		"/v1/timeline":      {"GET": a.timeline},
+		"/v1/config":        {"GET": a.config, "PUT": a.putConfig},
+		"/v1/key":           {"POST": a.key},
+		"/v1/quit":          {"POST": a.quit},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		methods, ok := routes[r.URL.Path]
+		if !ok {
+			refuse(w, &Problem{Status: http.StatusNotFound, Code: "not-found", Text: "There is nothing at " + r.URL.Path})
+			return
+		}
+		h, ok := methods[r.Method]
+		if !ok {
+			allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+			w.Header().Set("Allow", allow)
+			refuse(w, &Problem{Status: http.StatusMethodNotAllowed, Code: "method", Text: "Only " + allow + " works here"})
+			return
+		}
+		if err := h(w, r); err != nil {
+			refuse(w, problem(err, a.Line.Snapshot().Server))
+		}
+	})
+}
+
+func (a API) status(w http.ResponseWriter, r *http.Request) error {
+	if err := a.Line.Do(r.Context(), connection.Look{For: lookFor}); err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, Status{a.Version, os.Getpid(), a.Line.Snapshot()})
+	return nil
+}
+
+// watch streams whole snapshots, the latest at once. Somebody who watches wants to see the line die, so the pulse is
+// quick while the stream is open.
+func (a API) watch(w http.ResponseWriter, r *http.Request) error {
+	ctx, stop := context.WithCancel(r.Context())
+	var looking sync.WaitGroup
+	looking.Go(func() { a.look(ctx) })
+	defer looking.Wait()
+	defer stop()
+
+	s := newStream(w)
+	for snap := range a.Line.Watch(ctx) {
+		if s.send("snapshot", snap) != nil {
+			break // the reader has gone
+		}
+	}
+	return nil
+}
+
+// look keeps the pulse quick until ctx ends.
+func (a API) look(ctx context.Context) {
+	renew := time.NewTicker(lookFor / 2)
+	defer renew.Stop()
+	for a.Line.Do(ctx, connection.Look{For: lookFor}) == nil {
+		select {
+		case <-renew.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a API) connect(w http.ResponseWriter, r *http.Request) error {
+	var t Target
+	if err := read(w, r, &t); err != nil {
+		return err
+	}
+	at := time.Now()
+	// Even with nothing to change, so that a configuration edited by hand is taken up.
+	if err := a.Change(r.Context(), t.apply); err != nil {
+		return err
+	}
+	if err := a.Line.Do(r.Context(), connection.Connect{Wake: t.Wake}); err != nil {
+		return err
+	}
+	answer(w, http.StatusAccepted, Taken{at})
+	return nil
+}
+
+// apply puts the target into the configuration.
+func (t Target) apply(c *persistence.Config) error {
+	if t.Server != "" {
+		server, err := persistence.ParseServer(t.Server)
+		if err != nil {
+			return badRequest("%v", err)
+		}
+		if server != c.Server {
+			c.Server, c.Conversation, c.Params = server, "", map[string]string{}
+		}
+	}
+	if t.Conversation != "" {
+		c.Conversation = t.Conversation
+	}
+	if t.Params != nil {
+		c.Params = t.Params
+	}
+	if err := c.Validate(); err != nil {
+		return badRequest("%v", err)
+	}
+	return nil
+}
+
+func (a API) command(c connection.Command) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := read(w, r, &struct{}{}); err != nil {
+			return err
+		}
+		at := time.Now()
+		if err := a.Line.Do(r.Context(), c); err != nil {
+			return err
+		}
+		answer(w, http.StatusAccepted, Taken{at})
+		return nil
+	}
+}
+
+func (a API) conversations(w http.ResponseWriter, r *http.Request) error {
+	list, err := a.Conversations(r.Context())
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, map[string][]Conversation{"conversations": list})
+	return nil
+}
+
+// timelineLimit is how many entries are given where the caller names no limit: some days of an ordinary line.
+const timelineLimit = 500
+
+func (a API) timeline(w http.ResponseWriter, r *http.Request) error {
+	limit, since := timelineLimit, time.Time{}
+	var err error
+	if v := r.URL.Query().Get("limit"); v != "" {
+		if limit, err = strconv.Atoi(v); err != nil || limit < 1 {
+			return badRequest("limit must be a whole number of at least 1")
+		}
+	}
+	if v := r.URL.Query().Get("since"); v != "" {
+		if since, err = time.Parse(time.RFC3339, v); err != nil {
+			return badRequest("since must be a time such as 2026-03-01T14:02:00Z")
+		}
+	}
+	answer(w, http.StatusOK, map[string][]persistence.Entry{"entries": a.Timeline(limit, since)})
+	return nil
+}
+
+func (a API) config(w http.ResponseWriter, r *http.Request) error {
+	c, err := a.Config(r.Context())
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, c)
+	return nil
+}
+
+func (a API) putConfig(w http.ResponseWriter, r *http.Request) error {
+	body, err := body(w, r)
+	if err != nil {
+		return err
+	}
+	next, err := persistence.DecodeConfig(body)
+	if err != nil {
+		return badRequest("%v", err)
+	}
+	if err := a.Change(r.Context(), func(c *persistence.Config) error { *c = next; return nil }); err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, next)
+	return nil
+}
+
+func (a API) key(w http.ResponseWriter, r *http.Request) error {
+	var k Key
+	if err := read(w, r, &k); err != nil {
+		return err
+	}
+	if err := a.SetKey(r.Context(), k.Server, k.Key); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a API) quit(w http.ResponseWriter, r *http.Request) error {
+	if err := read(w, r, &struct{}{}); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	a.Quit()
+	return nil
+}
