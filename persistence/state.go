@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -70,13 +71,13 @@ func openState(path string) (*State, error) {
 			return fmt.Errorf("%s: %w", path, damage(err))
 		}
 		s = &State{db: db}
-		if err := s.check(); err != nil {
-			return errors.Join(err, db.Close())
-		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := guard(s.check); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -87,6 +88,9 @@ func damage(err error) error {
 		if errors.Is(err, e) {
 			return fmt.Errorf("%w: %w", errDamaged, err)
 		}
+	}
+	if strings.Contains(err.Error(), "file size too small") { // bbolt has no name for this one
+		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return errors.New("another process holds it")
