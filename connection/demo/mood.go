@@ -1,0 +1,80 @@
+package demo
+
+import "time"
+
+// Mood is how the backend behaves towards everybody.
+type Mood int
+
+const (
+	Steady       Mood = iota // an event each second, and the agent changes its state now and then
+	Quiet                    // answers everything, and nothing happens but what Publish makes happen
+	Chatty                   // a hundred events a second
+	SlowReplay               // cuts the line; what was missed comes back in slow portions
+	Silent                   // half-open: takes everything, answers nothing, no pongs either, until the mood changes
+	Flapping                 // accepts, and drops after 50 ms
+	Refusing                 // the key is refused
+	Down                     // resets what is open, and nobody listens
+	Captive                  // every request is redirected elsewhere
+	CaptiveHTML              // every request is answered by a web page
+	Draining                 // says goodbye, is away for three seconds, and is steady again
+	Huge                     // each socket gets one frame of more than 16 MiB
+	Garbage                  // undecodable frames among the good ones
+	Unavailable              // 503 with Retry-After
+	Throttled                // 429 with Retry-After
+	Hang                     // an upgrade is never answered; requests are
+	HangGreeting             // the socket opens, and the greeting is never completed
+	Asleep                   // the sandbox is paused until somebody resumes it
+)
+
+// Numbers of the moods.
+const (
+	flap       = 50 * time.Millisecond
+	away       = 3 * time.Second // how long Draining lasts
+	retryAfter = 5 * time.Second // what Unavailable and Throttled ask for
+	hugeFrame  = 17 << 20
+	missed     = 200 // what SlowReplay publishes at once
+)
+
+// moods are the words and the manners of each mood.
+var moods = [...]struct {
+	name, says string
+	cuts       bool          // open sockets are reset when the mood begins
+	shut       bool          // no socket can be opened
+	every      time.Duration // between two events, 0 = none
+}{
+	Steady:       {"steady", "The server is well: one event a second, and the agent changes its state now and then.", false, false, time.Second},
+	Quiet:        {"quiet", "The server is well, and nothing happens.", false, false, 0},
+	Chatty:       {"chatty", "The agent is talkative: a hundred events a second.", false, false, 10 * time.Millisecond},
+	SlowReplay:   {"slow replay", "The line was cut, and the server hands out the missed events in slow portions.", true, false, time.Second},
+	Silent:       {"silent", "The connection looks open, but nothing answers any more, as after a pulled cable.", false, false, time.Second},
+	Flapping:     {"flapping", "The server accepts each connection and drops it after 50 milliseconds.", true, false, time.Second},
+	Refusing:     {"refusing", "The server no longer accepts the key.", true, false, time.Second},
+	Down:         {"down", "The server has crashed: its port is closed.", true, true, time.Second},
+	Captive:      {"captive", "A hotel network answers in place of the server and redirects to its login page.", true, true, time.Second},
+	CaptiveHTML:  {"captive html", "A hotel network answers in place of the server with its login page.", true, true, time.Second},
+	Draining:     {"draining", "The server restarts: it says goodbye, is away for three seconds and comes back.", false, false, time.Second},
+	Huge:         {"huge", "The server sends one frame of 17 MiB, more than any client should take.", false, false, time.Second},
+	Garbage:      {"garbage", "Something garbles the line: undecodable frames arrive among the good ones.", false, false, time.Second},
+	Unavailable:  {"unavailable", "The proxy before the server answers 503 and asks to come back in five seconds.", true, true, time.Second},
+	Throttled:    {"throttled", "The server answers 429, too many requests, and asks to come back in five seconds.", true, true, time.Second},
+	Hang:         {"hang", "The server takes the connection and never answers the upgrade.", true, true, time.Second},
+	HangGreeting: {"hang greeting", "The socket opens, and the server never completes its greeting.", true, false, time.Second},
+	Asleep:       {"asleep", "The conversation's sandbox is paused until somebody resumes it.", true, false, 0},
+}
+
+// Moods are all moods, in the order of their numbers.
+func Moods() []Mood {
+	all := make([]Mood, len(moods))
+	for i := range all {
+		all[i] = Mood(i)
+	}
+	return all
+}
+
+// Name is the mood in one or two words.
+func (m Mood) Name() string { return moods[m].name }
+
+// Says tells a person in one sentence what is being simulated.
+func (m Mood) Says() string { return moods[m].says }
+
+func (m Mood) String() string { return m.Name() }
