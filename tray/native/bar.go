@@ -80,7 +80,7 @@ func show(ctx context.Context, cancel context.CancelCauseFunc, o Options, d desk
 	exit()
 	ours.Wait()
 	close(done)
-	waitAtMost(&drawer, quitWithin)
+	waitAtMost(&drawer, quitWithin/8) // it hangs only where the loop has, and that was waited for
 	return ending(ctx, err)
 }
 
