@@ -151,11 +151,23 @@ func valueEnd(b []byte, i int) int {
 	case '{', '[':
 		return nestedEnd(b, i)
 	}
-	start := i
-	for i < len(b) && !bytes.ContainsRune([]byte(",]} \n\t\r"), rune(b[i])) {
-		i++
+	return scalarEnd(b, i)
+}
+
+// scalarEnd gives the index after the number, true, false or null that begins at i, or -1.
+func scalarEnd(b []byte, i int) int {
+	start, plain := i, true
+scan:
+	for ; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\t' || c == '\r':
+			break scan
+		case c < '0' || c > '9':
+			plain = false
+		}
 	}
-	if !json.Valid(b[start:i]) {
+	whole := plain && i > start && (b[start] != '0' || i == start+1) // most are: seq, order, exit codes
+	if !whole && !json.Valid(b[start:i]) {
 		return -1
 	}
 	return i

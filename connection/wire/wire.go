@@ -146,6 +146,10 @@ func New(d Dialect, h Hello) (Codec, error) {
 	switch d {
 	case SocketIO:
 		return newSocketIO(h), nil
+	case Events:
+		return newEvents(h), nil
+	case Session:
+		return newSession(h), nil
 	}
 	return nil, fmt.Errorf("speaking dialect %q: not known", d)
 }

@@ -1,0 +1,82 @@
+package wire
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// events speaks the agent-server's /sockets/events/{id}: bare events, live.
+//
+// The rules are:
+//   - The socket is asked for live events only. Its own replay (resend_mode=since) runs among the live events and has
+//     no end mark, so a cursor that followed it would leap over what is still to come. History over HTTP is ordered.
+//   - Ready is the first frame, whatever it is: by then key and conversation were accepted and we are subscribed. It
+//     is the snapshot of the state, unless the agent holds the conversation's lock. Another event in its place is not
+//     lost, since it is in the history that fills the gap.
+//   - The server's time is naive local time, in log order but for clock changes, and inclusive when asked for: the
+//     cursor is a time with the id of the event that bore it.
+//   - State updates never move the cursor: not every server keeps them, and what is not kept cannot be resumed from.
+type events struct {
+	agentServer
+	ready  bool
+	cursor []byte // scratch, and the place reached
+	stamp  int    // bytes of cursor that are the time
+}
+
+func newEvents(h Hello) *events {
+	stamp, _ := EventsCursor(h.Cursor)
+	return &events{agentServer: agentServer{h, "events"}, cursor: []byte(h.Cursor), stamp: len(stamp)}
+}
+
+// EventsCursor splits a cursor of the events dialect into the server's time, as the server wrote it, and the event's
+// id. Both are "" for the start.
+func EventsCursor(cursor string) (stamp, id string) {
+	stamp, id, _ = strings.Cut(cursor, " ")
+	return stamp, id
+}
+
+func (c *events) Request(base *url.URL) (*url.URL, http.Header) { return c.request(base, nil) }
+
+func (c *events) Decode(frame []byte, binary bool) (Event, error) {
+	a, err := readAgentEvent(frame)
+	if err != nil {
+		return Event{}, fmt.Errorf("decoding frame of the events socket: %w", err)
+	}
+	if !c.ready {
+		c.ready = true
+		return Event{Kind: Ready, Gap: true, Agent: a.agent()}, nil
+	}
+	switch {
+	case a.isSnapshot():
+		return Event{Agent: a.agent()}, nil
+	case string(a.kind) == "StreamingDeltaEvent": // never kept; the whole text follows as an event
+		return Event{}, nil
+	case string(a.kind) == "ServerErrorEvent":
+		return rejection(a.code, a.details), nil
+	}
+	return c.message(a, frame), nil
+}
+
+// Item reads one event of GET /api/conversations/{id}/events/search. Old states are not the agent's state.
+func (c *events) Item(body []byte) (Event, error) {
+	a, err := readAgentEvent(body)
+	if err != nil {
+		return Event{}, fmt.Errorf("reading event of the history: %w", err)
+	}
+	e := c.message(a, body)
+	e.Agent, e.Replay = AgentUnknown, true
+	return e, nil
+}
+
+func (c *events) message(a agentEvent, body []byte) Event {
+	e := Event{Kind: Message, ID: a.id, Name: a.kind, Body: body, Agent: a.agent()}
+	// The times are ISO 8601 of one zone and so compare as text: "…:44" sorts before "…:44.1", as it should.
+	if !a.isState() && len(a.id) > 0 && len(a.stamp) > 0 && string(a.stamp) >= string(c.cursor[:c.stamp]) {
+		c.cursor = append(append(append(c.cursor[:0], a.stamp...), ' '), a.id...)
+		c.stamp = len(a.stamp)
+		e.Cursor = c.cursor
+	}
+	return e
+}

@@ -1,0 +1,165 @@
+package wire
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// session speaks the agent-server's /sockets/session/{id} (from 1.45): events in envelopes, numbered, replay first and
+// live after it on one ordered channel.
+//
+//	sync → durable … through_seq → transient full_state → durable, transient …
+//
+// The rules are: only durable.seq moves the cursor; what is at or below through_seq was missed and is a replay; a
+// transient event may come again as a durable one, under the same id; unknown frames and fields are ignored.
+type session struct {
+	agentServer
+	after   int64 // highest seq known, -1 = none
+	through int64 // highest seq of the replay, -1 = none
+	ready   bool
+	synced  bool
+}
+
+// sessionFrame is an envelope's members, raw.
+type sessionFrame struct{ kind, seq, event, through, code, details []byte }
+
+func newSession(h Hello) *session {
+	c := &session{agentServer: agentServer{h, "session"}, after: -1, through: -1}
+	if n, ok := integer([]byte(h.Cursor)); ok && n >= 0 {
+		c.after = n
+	}
+	return c
+}
+
+// Request asks for everything after the cursor; -1 is the whole history.
+func (c *session) Request(base *url.URL) (*url.URL, http.Header) {
+	return c.request(base, url.Values{"after_seq": {strconv.FormatInt(c.after, 10)}})
+}
+
+func (c *session) Decode(frame []byte, binary bool) (Event, error) {
+	if seq, body, a, ok := usual(frame); ok {
+		return c.numbered(seq, body, a)
+	}
+	var f sessionFrame
+	err := walkObject(frame, func(key, value []byte) bool {
+		switch string(key) {
+		case "type":
+			f.kind = value
+		case "seq":
+			f.seq = value
+		case "event":
+			f.event = value
+		case "through_seq":
+			f.through = value
+		case "code":
+			f.code = value
+		case "detail":
+			f.details = value
+		}
+		return true
+	})
+	if err == nil && f.kind == nil {
+		err = fmt.Errorf("no type")
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("decoding frame of the session socket: %w", err)
+	}
+	switch string(f.kind) {
+	case `"sync"`:
+		return c.sync(f), nil
+	case `"durable"`:
+		return c.durable(f)
+	case `"transient"`:
+		return c.transient(f)
+	case `"error"`:
+		return rejection(f.code, f.details), nil
+	}
+	return Event{}, nil
+}
+
+// sync opens the session. A log that ends before our cursor is not the one we knew (a backup was restored): its next
+// events have lower numbers than ours, so the cursor goes back to its end. It goes back nowhere else.
+func (c *session) sync(f sessionFrame) Event {
+	e := Event{Kind: Ready}
+	c.ready = true
+	if n, ok := integer(f.through); ok {
+		c.through = n
+	}
+	if c.after > c.through {
+		c.after = c.through
+		e.Cursor = strconv.AppendInt(nil, c.through, 10)
+	}
+	return e
+}
+
+func (c *session) durable(f sessionFrame) (Event, error) {
+	a, err := readAgentEvent(f.event)
+	if err != nil {
+		return Event{}, fmt.Errorf("decoding durable frame %s: %w", f.seq, err)
+	}
+	return c.numbered(f.seq, f.event, a)
+}
+
+// usual reads a durable frame laid out as the server lays it out. Nearly all frames are such ones, and this way the
+// event in it, which may be long, is walked once and not twice.
+func usual(frame []byte) (seq, event []byte, a agentEvent, ok bool) {
+	const start, middle = `{"type":"durable","seq":`, `,"event":`
+	if len(frame) < len(start) || string(frame[:len(start)]) != start {
+		return nil, nil, a, false
+	}
+	seq, event = digits(frame[len(start):])
+	if len(event) < len(middle) || string(event[:len(middle)]) != middle {
+		return nil, nil, a, false
+	}
+	event = event[len(middle):]
+	a, end, err := leadingAgentEvent(event)
+	if err != nil || string(event[end:]) != "}" {
+		return nil, nil, a, false
+	}
+	return seq, event[:end], a, true
+}
+
+func (c *session) numbered(seq, body []byte, a agentEvent) (Event, error) {
+	n, ok := integer(seq)
+	if !ok || n < 0 {
+		return Event{}, fmt.Errorf("decoding durable frame: seq %q is no number", seq)
+	}
+	e := Event{Kind: Message, ID: a.id, Name: a.kind, Body: body, Replay: n <= c.through}
+	if !e.Replay {
+		e.Agent = a.agent()
+	}
+	if n > c.after {
+		c.after = n
+		e.Cursor = seq
+	}
+	return e, nil
+}
+
+// transient reads an event that the server does not keep. The snapshot of the state is one: it is the first frame after
+// the replay, so it also says that nothing is missing any more.
+func (c *session) transient(f sessionFrame) (Event, error) {
+	a, err := readAgentEvent(f.event)
+	if err != nil {
+		return Event{}, fmt.Errorf("decoding transient frame: %w", err)
+	}
+	if !a.isState() {
+		return Event{Kind: Message, ID: a.id, Name: a.kind, Body: f.event}, nil
+	}
+	e := Event{Agent: a.agent()}
+	if a.isSnapshot() && c.ready && !c.synced {
+		c.synced = true
+		e.Kind = Synced
+	}
+	return e, nil
+}
+
+// Item reads one event of the history over HTTP, which knows no seq: it has no place among this dialect's cursors.
+func (c *session) Item(body []byte) (Event, error) {
+	a, err := readAgentEvent(body)
+	if err != nil {
+		return Event{}, fmt.Errorf("reading event of the history: %w", err)
+	}
+	return Event{Kind: Message, ID: a.id, Name: a.kind, Body: body, Replay: true}, nil
+}

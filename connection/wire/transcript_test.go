@@ -1,0 +1,183 @@
+package wire
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The transcripts in testdata/*.txt are the codecs' tests and their documentation. A line's first word says what it is:
+//
+//	# comment
+//	hello events {"Conversation":"c"}   a new codec of that dialect, with this Hello
+//	request http://host/prefix          Codec.Request
+//	greet | ping | bye                  Codec.Greet, Ping, Bye
+//	send ID TEXT                        Codec.Encode
+//	item BODY                           Codec.Item
+//	< FRAME                             a text frame comes in
+//	<< FRAME                            a binary frame comes in
+//	> FRAME                             expected: it goes out
+//	= MEANING                           expected: what the frame, or the request, means
+//
+// After a change that is meant, go test ./connection/wire -run Transcripts -update writes what is expected anew.
+var update = flag.Bool("update", false, "write the transcripts' expectations anew")
+
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			got := strings.Join(play(t, strings.Split(string(text), "\n")), "\n")
+			if *update {
+				require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+				return
+			}
+			require.Equal(t, string(text), got)
+		})
+	}
+}
+
+// play repeats the lines that do something, each followed by what came of it.
+func play(t *testing.T, lines []string) []string {
+	var out []string
+	var codec Codec
+	for i, line := range lines {
+		verb, rest, _ := strings.Cut(line, " ")
+		if verb == ">" || verb == "=" {
+			continue
+		}
+		out = append(out, line)
+		switch verb {
+		case "", "#":
+		case "hello":
+			dialect, object, _ := strings.Cut(rest, " ")
+			var h Hello
+			require.NoError(t, json.Unmarshal([]byte(object), &h), "line %d", i+1)
+			var err error
+			codec, err = New(Dialect(dialect), h)
+			require.NoError(t, err, "line %d", i+1)
+		default:
+			require.NotNil(t, codec, "line %d: no hello before it", i+1)
+			out = append(out, act(t, codec, verb, rest)...)
+		}
+	}
+	return out
+}
+
+func act(t *testing.T, codec Codec, verb, rest string) []string {
+	switch verb {
+	case "request":
+		base, err := url.Parse(rest)
+		require.NoError(t, err)
+		u, header := codec.Request(base)
+		out := []string{"= " + u.String()}
+		for name, values := range header {
+			out = append(out, "= "+name+": "+strings.Join(values, ", "))
+		}
+		slices.Sort(out[1:])
+		return out
+	case "greet":
+		return outgoing(codec.Greet())
+	case "ping":
+		return outgoing(codec.Ping())
+	case "bye":
+		return outgoing(codec.Bye())
+	case "send":
+		id, message, _ := strings.Cut(rest, " ")
+		b, err := codec.Encode(id, message)
+		require.NoError(t, err)
+		return outgoing(b)
+	case "item":
+		return meaning(codec.Item([]byte(rest)))
+	case "<", "<<":
+		return meaning(codec.Decode([]byte(rest), verb == "<<"))
+	}
+	t.Fatalf("unknown line %q", verb+" "+rest)
+	return nil
+}
+
+func outgoing(frame []byte) []string {
+	if frame == nil {
+		return []string{"= nothing to send"}
+	}
+	return []string{"> " + string(frame)}
+}
+
+var kinds = [...]string{"nothing", "beat", "pong", "ready", "message", "ack", "rejected", "refused", "draining", "synced"}
+
+// meaning writes an event with the fields that are not zero.
+func meaning(e Event, err error) []string {
+	if err != nil {
+		return []string{"= error: " + err.Error()}
+	}
+	words := []string{"=", kinds[e.Kind]}
+	add := func(name string, value any, zero bool) {
+		if !zero {
+			words = append(words, fmt.Sprintf("%s=%v", name, value))
+		}
+	}
+	add("id", string(e.ID), len(e.ID) == 0)
+	add("name", string(e.Name), len(e.Name) == 0)
+	add("cursor", string(e.Cursor), len(e.Cursor) == 0)
+	add("agent", e.Agent, e.Agent == AgentUnknown)
+	add("replay", true, !e.Replay)
+	add("gap", true, !e.Gap)
+	add("max", e.MaxFrame, e.MaxFrame == 0)
+	add("reason", fmt.Sprintf("%q", e.Reason), e.Reason == "")
+	add("final", true, !e.Final)
+	add("auth", true, !e.Auth)
+	add("after", e.After, e.After == 0)
+	body := string(e.Body)
+	if len(body) > 60 {
+		body = fmt.Sprintf("%s…%s", body[:25], body[len(body)-25:])
+	}
+	add("body", body, body == "")
+	lines := []string{strings.Join(words, " ")}
+	if e.Reply != nil {
+		lines = append(lines, "> "+string(e.Reply))
+	}
+	return lines
+}
+
+// fuzzDecode feeds a codec anything and holds it to its contract: no panic, and slices that lie within the frame's
+// length or the codec's own.
+func fuzzDecode(f *testing.F, d Dialect, file string) {
+	text, err := os.ReadFile("testdata/" + file)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); verb == "<" || verb == "item" {
+			f.Add([]byte(rest), []byte(rest), false)
+		}
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte, binary bool) {
+		codec, err := New(d, Hello{Conversation: "c", Key: "k"})
+		require.NoError(t, err)
+		for _, frame := range [][]byte{first, second} {
+			e, err := codec.Decode(frame, binary)
+			if err != nil {
+				require.Zero(t, e)
+			}
+			require.Less(t, int(e.Kind), len(kinds))
+			if e, err = codec.Item(frame); err == nil {
+				require.True(t, e.Replay)
+				require.Equal(t, AgentUnknown, e.Agent)
+			}
+		}
+	})
+}
+
+func FuzzEventsDecode(f *testing.F)  { fuzzDecode(f, Events, "events.txt") }
+func FuzzSessionDecode(f *testing.F) { fuzzDecode(f, Session, "session.txt") }
