@@ -1,0 +1,47 @@
+#!/bin/sh
+# Assembles Handline.app.
+#
+#   build/bundle.sh OUT VERSION
+#
+# On a Mac the result is a universal app with a sealed signature: ad hoc, or by the identity in SIGN_ID. Elsewhere all but
+# compiling and signing is done, so that the layout can be checked; the app then has no program in it.
+set -eu
+
+out=${1:?usage: build/bundle.sh OUT VERSION}
+version=${2:?usage: build/bundle.sh OUT VERSION}
+case $version in
+*[!0-9.]* | '') echo "bundle: version $version: only digits and dots" >&2; exit 2 ;;
+esac
+here=$(cd "$(dirname "$0")/.." && pwd)
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+app=$out/Handline.app
+
+rm -rf "$app"
+mkdir -p "$app/Contents/MacOS" "$app/Contents/Resources"
+sed "s/@VERSION@/$version/" "$here/build/Info.plist" >"$app/Contents/Info.plist"
+printf 'APPL????' >"$app/Contents/PkgInfo"
+(cd "$here" && go run ./build/icons -icns "$app/Contents/Resources/Handline.icns")
+
+if [ "$(uname)" != Darwin ]; then
+	echo "bundle: $app has no program and no signature: both need a Mac" >&2
+	exit 0
+fi
+
+# One executable, which is CFBundleExecutable itself: macOS 26 shows no icon for a program that a launcher starts.
+for arch in arm64 amd64; do
+	(cd "$here" && GOOS=darwin GOARCH=$arch CGO_ENABLED=1 \
+		CGO_CFLAGS="-mmacosx-version-min=12.0" CGO_LDFLAGS="-mmacosx-version-min=12.0" \
+		go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$out/handline-$arch" ./cmd/handline)
+done
+lipo -create -output "$app/Contents/MacOS/handline" "$out/handline-arm64" "$out/handline-amd64"
+rm "$out/handline-arm64" "$out/handline-amd64"
+
+# The seal covers the whole bundle: with the linker's own signature a downloaded app is called damaged. A signature ad hoc
+# takes no time stamp and no hardened runtime.
+if [ -n "${SIGN_ID:-}" ]; then
+	codesign --force --options runtime --timestamp --sign "$SIGN_ID" "$app"
+else
+	codesign --force --sign - "$app"
+fi
+codesign --verify --deep --strict "$app"
