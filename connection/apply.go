@@ -92,7 +92,10 @@ func (s *session) apply(e wire.Event) {
 	if e.Agent != wire.AgentUnknown {
 		s.state.agent = e.Agent
 	}
-	if e.Kind == wire.Message && s.journey.first(e.ID) {
+	if e.Kind == wire.Message {
+		if !s.journey.first(e.ID) {
+			return // a repeat moves nothing: what was held back may lie behind what history brought
+		}
 		s.applied.Add(1)
 		if s.opt.Deliver != nil {
 			s.opt.Deliver(s.target, e)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,8 @@ type world struct {
 	stored  map[bookKey]persistence.Cursor
 	saves   []time.Time
 	notes   []persistence.Entry
+	dead    bool // what is stored goes nowhere, as after kill -9
+	full    bool // the disk is
 }
 
 // inWorld runs a story in a bubble. Whatever it leaves running fails the test.
@@ -57,10 +60,12 @@ func inWorld(t *testing.T, o demo.Options, story func(w *world)) {
 			w.opt.Secret = func(context.Context, string) (string, error) { return o.Key, nil }
 		}
 		w.start()
+		defer func() { // a story that fails must not leave anybody behind, or the failure is not shown
+			w.stop()
+			w.server.Close()
+			<-served
+		}()
 		story(w)
-		w.stop()
-		w.server.Close()
-		<-served
 	})
 }
 
@@ -94,6 +99,12 @@ func (w *world) load(identity, conversation string) (persistence.Cursor, error) 
 func (w *world) save(b persistence.Batch) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	switch {
+	case w.dead:
+		return nil
+	case w.full:
+		return syscall.ENOSPC
+	}
 	if b.Cursor != nil {
 		w.stored[bookKey{b.Identity, b.Conversation}] = *b.Cursor
 		w.saves = append(w.saves, time.Now())
@@ -168,7 +179,11 @@ func (w *world) whole() {
 	w.pass(time.Second)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	require.Equal(w.t, w.server.Truth(demo.DefaultConversation), w.applied)
+	truth := w.server.Truth(demo.DefaultConversation)
+	for i := range min(len(truth), len(w.applied)) {
+		require.Equal(w.t, truth[i], w.applied[i], "event %d of %d, %d applied", i, len(truth), len(w.applied))
+	}
+	require.Equal(w.t, len(truth), len(w.applied))
 }
 
 func (w *world) do(c Command) { require.NoError(w.t, w.manager.Do(context.Background(), c)) }

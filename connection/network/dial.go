@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -109,20 +110,35 @@ func (d Dialer) encrypt(ctx context.Context, conn net.Conn, host string) (net.Co
 // Client is an HTTP client on this dialer that follows no redirect, keeps no connection and stores no cookie. The
 // request's context bounds everything.
 func (d Dialer) Client() *http.Client {
-	dial := func(scheme string) func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return func(ctx context.Context, _, addr string) (net.Conn, error) {
-			return d.Dial(ctx, &url.URL{Scheme: scheme, Host: addr})
-		}
-	}
 	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:            dial("http"),
-			DialTLSContext:         dial("https"),
-			DisableKeepAlives:      true,
-			MaxResponseHeaderBytes: maxHeader,
-		},
+		Transport:     once{d},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// once is a transport for one request each. It dials by itself, because http.Transport lets a dial go on after its
+// request was cancelled, for the sake of requests to come.
+type once struct{ dialer Dialer }
+
+func (o once) RoundTrip(req *http.Request) (*http.Response, error) {
+	conn, err := o.dialer.Dial(req.Context(), req.URL)
+	if err != nil {
+		return nil, err
+	}
+	var taken atomic.Bool
+	take := func(context.Context, string, string) (net.Conn, error) {
+		if taken.Swap(true) {
+			return nil, net.ErrClosed
+		}
+		return conn, nil
+	}
+	res, err := (&http.Transport{
+		DialContext: take, DialTLSContext: take, DisableKeepAlives: true, MaxResponseHeaderBytes: maxHeader,
+	}).RoundTrip(req)
+	if !taken.Swap(true) {
+		conn.Close()
+	}
+	return res, err
 }
 
 // maxHeader bounds what a server or proxy may send before its body.

@@ -19,7 +19,8 @@ import (
 type socketIO struct {
 	hello     Hello
 	namespace string // "" for the root
-	top       int64  // highest event id known, -1 = none
+	top       int64  // highest event id the socket brought, -1 = none
+	filled    int64  // highest event id up to which history leaves no gap
 	joined    bool   // the connect ack came
 	waiting   int    // binary attachments still to come
 	partial   Event  // the event they belong to
@@ -151,7 +152,7 @@ func (c *socketIO) message(b []byte) (Event, error) {
 	id, body := digits(b)
 	switch kind {
 	case '0':
-		c.joined = true
+		c.joined, c.filled = true, c.top
 		return Event{Kind: Ready, Gap: c.openHands()}, nil
 	case '1':
 		return Event{Kind: Draining, Reason: "the server ended the session"}, nil
@@ -187,7 +188,7 @@ func (c *socketIO) event(ack, body []byte, attachments int) (Event, error) {
 	if string(e.Name) == "oh_event" {
 		if comma := skipSpace(body, end); comma < len(body) && body[comma] == ',' {
 			e.Body = bytes.TrimSuffix(body[skipSpace(body, comma+1):], []byte("]"))
-			if err := c.openHandsEvent(&e); err != nil {
+			if err := c.openHandsEvent(&e, &c.top); err != nil {
 				return Event{}, err
 			}
 		}
@@ -213,8 +214,8 @@ func (c *socketIO) attachment() (Event, error) {
 }
 
 // openHandsEvent fills in id, cursor and agent state. The server writes id first and the kind (action or observation)
-// before the content, so the walk ends before anything long.
-func (c *socketIO) openHandsEvent(e *Event) error {
+// before the content, so the walk ends before anything long. top is the highest id so far on the road it came by.
+func (c *socketIO) openHandsEvent(e *Event, top *int64) error {
 	var id, state []byte
 	known := false
 	_, err := walkMembers(e.Body, func(key, value []byte) bool {
@@ -241,9 +242,9 @@ func (c *socketIO) openHandsEvent(e *Event) error {
 		return nil // a status line: it has no place in the conversation
 	}
 	e.ID = id
-	if n > c.top {
+	if n > *top {
 		// "the last replayed packet can have a LOWER id than earlier ones": the cursor is the highest, never the last.
-		c.top = n
+		*top = n
 		c.cursor = append(c.cursor[:0], id...)
 		e.Cursor = c.cursor
 	}
@@ -253,7 +254,9 @@ func (c *socketIO) openHandsEvent(e *Event) error {
 // Item reads one event of GET /api/conversations/{id}/events: the same object that oh_event carries.
 func (c *socketIO) Item(body []byte) (Event, error) {
 	e := Event{Kind: Message, Name: []byte("oh_event"), Body: body, Replay: true}
-	return e, c.openHandsEvent(&e)
+	err := c.openHandsEvent(&e, &c.filled)
+	c.top = max(c.top, c.filled)
+	return e, err
 }
 
 func (c *socketIO) Encode(id, text string) ([]byte, error) {

@@ -131,7 +131,8 @@ type Codec interface {
 	Greet() []byte
 	// Decode reads one frame. The error is about this frame alone: the session may go on.
 	Decode(frame []byte, binary bool) (Event, error)
-	// Item reads one event as the server's history lists it. Its Cursor and ID follow the same order as Decode's.
+	// Item reads one event as the server's history lists it, oldest first. Its Cursor moves forward from where the
+	// socket was at Ready, whatever the socket brought since.
 	Item(body []byte) (Event, error)
 	// Encode makes the frame for an outgoing message with a client id.
 	Encode(id, text string) ([]byte, error)
