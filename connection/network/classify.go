@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -35,7 +36,7 @@ func classify(goos string, err error, target *url.URL, res *http.Response, body 
 	default:
 		return Failure{}
 	}
-	if f.Host == "" && target != nil && target.Host != "" {
+	if f.Host == "" && f.Cause != Proxy && target != nil && target.Host != "" {
 		f.Host = addressOf(target)
 	}
 	f.Detail = clean(f.Detail)
@@ -87,7 +88,7 @@ func socketed(goos string, err error) Failure {
 	case is(err, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, errReset, errAborted, errBroken):
 		return Failure{Cause: Reset}
 	}
-	return Failure{Cause: Reset, Detail: err.Error()}
+	return Failure{Cause: Reset, Detail: last(err).Error()} // what wraps it may hold a URL
 }
 
 func is(err error, any ...error) bool {
@@ -131,32 +132,22 @@ func nearby(err error) bool {
 
 // proxied judges a proxy. With no route even to the proxy it is the network that is missing.
 func proxied(goos string, e *ProxyError) Failure {
-	f := Failure{Cause: Proxy, Host: e.Host, Status: e.Status, After: e.After}
-	switch {
-	case e.Status == http.StatusProxyAuthRequired:
-		f.Cause, f.Detail = ProxyAuth, status(e.Status)
+	f := Failure{Cause: Proxy, Host: e.Host, Status: e.Status, After: e.After, Detail: status(e.Status)}
+	if e.Status == http.StatusProxyAuthRequired {
+		f.Cause = ProxyAuth
+	}
+	if e.Status != 0 {
 		return f
-	case e.Status != 0:
-		f.Detail = status(e.Status)
-		return f
-	case opened(e.Err, "socks connect"):
-		text := strings.TrimPrefix(last(e.Err).Error(), "unknown error ")
-		if strings.Contains(text, "authentication") {
-			f.Cause = ProxyAuth
-		}
-		if !opened(e.Err, "dial") && !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, context.DeadlineExceeded) {
-			f.Detail = text
-			return f
-		}
 	}
 	inner := troubled(goos, e.Err)
-	if errors.Is(e.Err, context.Canceled) || inner.Cause == NoNetwork {
+	if inner.Cause == NoNetwork || errors.Is(e.Err, context.Canceled) {
 		inner.Host = e.Host
 		return inner
 	}
-	f.Silent, f.Suspect, f.Detail = inner.Silent, inner.Suspect, inner.Detail
-	if f.Detail == "" {
-		f.Detail = string(inner.Cause)
+	f.Silent, f.Suspect = inner.Silent, inner.Suspect
+	f.Detail = cmp.Or(strings.TrimPrefix(inner.Detail, "unknown error "), string(inner.Cause)) // x/net/proxy's prefix
+	if opened(e.Err, "socks connect") && strings.Contains(f.Detail, "authentication") {
+		f.Cause = ProxyAuth
 	}
 	return f
 }

@@ -128,7 +128,11 @@ func (d Dialer) socks(ctx context.Context, via *url.URL, addr string) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
-	return dialer.(proxy.ContextDialer).DialContext(ctx, "tcp", addr)
+	conn, err := dialer.(proxy.ContextDialer).DialContext(ctx, "tcp", addr)
+	if err != nil && ctx.Err() != nil && !opened(err, "dial") {
+		err = ctx.Err() // x/net/proxy says i/o timeout where it was cancelled
+	}
+	return conn, err
 }
 
 // forward lets x/net/proxy dial by our own hand. Only DialContext is ever called; Dial completes the interface.
