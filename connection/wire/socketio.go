@@ -110,10 +110,7 @@ func (c *socketIO) open(body []byte) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("reading Engine.IO handshake: %w", err)
 	}
-	e.Reply = append(c.reply[:0], "40"...)
-	if c.namespace != "" {
-		e.Reply = append(append(e.Reply, c.namespace...), ',')
-	}
+	e.Reply = c.packet(c.reply[:0], "40")
 	if c.hello.Key != "" && !c.openHands() {
 		auth, _ := json.Marshal(map[string]string{"token": c.hello.Key})
 		e.Reply = append(e.Reply, auth...)
@@ -179,15 +176,12 @@ func (c *socketIO) event(ack, body []byte, attachments int) (Event, error) {
 	}
 	e := Event{Kind: Message, Name: body[name+1 : end-1], Body: body, Replay: !c.joined}
 	if len(ack) > 0 {
-		c.reply = append(append(append(c.reply[:0], "43"...), ack...), "[]"...)
-		if c.namespace != "" {
-			c.reply = append(append(append(append(c.reply[:0], "43"...), c.namespace...), ','), append(ack, "[]"...)...)
-		}
+		c.reply = append(append(c.packet(c.reply[:0], "43"), ack...), "[]"...)
 		e.Reply = c.reply
 	}
 	if string(e.Name) == "oh_event" {
 		if comma := skipSpace(body, end); comma < len(body) && body[comma] == ',' {
-			e.Body = bytes.TrimSuffix(body[skipSpace(body, comma+1):], []byte("]"))
+			e.Body = firstArgument(body[skipSpace(body, comma+1):])
 			if err := c.openHandsEvent(&e, &c.top); err != nil {
 				return Event{}, err
 			}
@@ -270,22 +264,33 @@ func (c *socketIO) Encode(id, text string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing Socket.IO event: %w", err)
 	}
-	prefix := "42"
+	return append(c.packet(nil, "42"), b...), nil
+}
+
+// packet begins a Socket.IO packet of our namespace.
+func (c *socketIO) packet(b []byte, kind string) []byte {
+	b = append(b, kind...)
 	if c.namespace != "" {
-		prefix += c.namespace + ","
+		b = append(append(b, c.namespace...), ',')
 	}
-	return append([]byte(prefix), b...), nil
+	return b
 }
 
 // Ping is nil: no OpenHands server answers spec A's "ping" event, and every server answers a WebSocket ping.
 func (c *socketIO) Ping() []byte { return nil }
 
 // Bye leaves the namespace.
-func (c *socketIO) Bye() []byte {
-	if c.namespace != "" {
-		return []byte("41" + c.namespace + ",")
+func (c *socketIO) Bye() []byte { return c.packet(nil, "41") }
+
+// firstArgument cuts what follows the first argument off: nearly always that is only the closing bracket.
+func firstArgument(rest []byte) []byte {
+	if bytes.HasSuffix(rest, []byte("}]")) {
+		return rest[:len(rest)-1]
 	}
-	return []byte("41")
+	if end := valueEnd(rest, 0); end > 0 {
+		return rest[:end]
+	}
+	return rest
 }
 
 // refusal reads a connect error: {"message":"…"} in version 5, a bare string in older servers. The server leaves the

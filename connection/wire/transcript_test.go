@@ -179,5 +179,6 @@ func fuzzDecode(f *testing.F, d Dialect, file string) {
 	})
 }
 
-func FuzzEventsDecode(f *testing.F)  { fuzzDecode(f, Events, "events.txt") }
-func FuzzSessionDecode(f *testing.F) { fuzzDecode(f, Session, "session.txt") }
+func FuzzSocketIODecode(f *testing.F) { fuzzDecode(f, SocketIO, "socketio.txt") }
+func FuzzEventsDecode(f *testing.F)   { fuzzDecode(f, Events, "events.txt") }
+func FuzzSessionDecode(f *testing.F)  { fuzzDecode(f, Session, "session.txt") }
