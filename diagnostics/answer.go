@@ -26,8 +26,9 @@ type Problem struct {
 
 func (p *Problem) Error() string { return p.Text }
 
-// problem finds the Problem in an error: a failure of the line or of a server gets its words, the rest is told as it is.
-func problem(err error, server string) *Problem {
+// ProblemOf finds the Problem in an error: a failure of the line or of a server gets its words, the rest is told as it
+// is. server is the configured server, "" = not known.
+func ProblemOf(err error, server string) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
 		return p

@@ -27,6 +27,8 @@ type API struct {
 	// Change edits the configuration, stores it and tells the line, one change at a time. The edit's own error is
 	// returned as it is, and nothing has changed then.
 	Change func(ctx context.Context, edit func(*persistence.Config) error) error
+	// Asked hears that a person wants a line, so that a keychain they once refused may ask them again.
+	Asked func(context.Context) error
 	// SetKey stores the key of a server ("" = the configured one); an empty key forgets it. It may block on a prompt.
 	SetKey func(ctx context.Context, server, key string) error
 	// Timeline gives the newest entries of the stored ring, at most limit and none older than since, oldest first.
@@ -86,8 +88,8 @@ func Handler(a API) http.Handler {
 		"/v1/status":        {"GET": a.status},
 		"/v1/watch":         {"GET": a.watch},
 		"/v1/connect":       {"POST": a.connect},
-		"/v1/disconnect":    {"POST": a.command(connection.Disconnect{})},
-		"/v1/reconnect":     {"POST": a.command(connection.Reconnect{})},
+		"/v1/disconnect":    {"POST": a.disconnect},
+		"/v1/reconnect":     {"POST": a.reconnect},
 		"/v1/conversations": {"GET": a.conversations},
 		"/v1/events":        {"GET": a.events},
 		"/v1/timeline":      {"GET": a.timeline},
@@ -109,7 +111,7 @@ func Handler(a API) http.Handler {
 			return
 		}
 		if err := h(w, r); err != nil {
-			refuse(w, problem(err, a.Line.Snapshot().Server))
+			refuse(w, ProblemOf(err, a.Line.Snapshot().Server))
 		}
 	})
 }
@@ -158,16 +160,15 @@ func (a API) connect(w http.ResponseWriter, r *http.Request) error {
 	if err := read(w, r, &t); err != nil {
 		return err
 	}
-	at := time.Now()
 	// Even with nothing to change, so that a configuration edited by hand is taken up.
+	at := time.Now()
 	if err := a.Change(r.Context(), t.apply); err != nil {
 		return err
 	}
-	if err := a.Line.Do(r.Context(), connection.Connect{Wake: t.Wake}); err != nil {
+	if err := a.Asked(r.Context()); err != nil {
 		return err
 	}
-	answer(w, http.StatusAccepted, Taken{at})
-	return nil
+	return a.do(w, r, at, connection.Connect{Wake: t.Wake})
 }
 
 // apply puts the target into the configuration.
@@ -193,18 +194,30 @@ func (t Target) apply(c *persistence.Config) error {
 	return nil
 }
 
-func (a API) command(c connection.Command) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := read(w, r, &struct{}{}); err != nil {
-			return err
-		}
-		at := time.Now()
-		if err := a.Line.Do(r.Context(), c); err != nil {
-			return err
-		}
-		answer(w, http.StatusAccepted, Taken{at})
-		return nil
+func (a API) disconnect(w http.ResponseWriter, r *http.Request) error {
+	if err := read(w, r, &struct{}{}); err != nil {
+		return err
 	}
+	return a.do(w, r, time.Now(), connection.Disconnect{})
+}
+
+func (a API) reconnect(w http.ResponseWriter, r *http.Request) error {
+	if err := read(w, r, &struct{}{}); err != nil {
+		return err
+	}
+	if err := a.Asked(r.Context()); err != nil {
+		return err
+	}
+	return a.do(w, r, time.Now(), connection.Reconnect{})
+}
+
+// do hands a command to the line. What comes of it is news after at.
+func (a API) do(w http.ResponseWriter, r *http.Request, at time.Time, c connection.Command) error {
+	if err := a.Line.Do(r.Context(), c); err != nil {
+		return err
+	}
+	answer(w, http.StatusAccepted, Taken{at})
+	return nil
 }
 
 func (a API) conversations(w http.ResponseWriter, r *http.Request) error {

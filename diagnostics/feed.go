@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"sync"
 	"sync/atomic"
 )
@@ -154,7 +155,7 @@ func (a API) events(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if err != nil {
-			_ = s.send("error", problem(err, a.Line.Snapshot().Server))
+			_ = s.send("error", ProblemOf(err, a.Line.Snapshot().Server))
 			return nil
 		}
 	}
