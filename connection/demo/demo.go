@@ -52,8 +52,11 @@ type Options struct {
 	Compress bool
 	// Runtime is the origin at which the app server says its runtimes are, "" = where it was asked.
 	Runtime string
-	// Rotating gives the runtime another address and key whenever its socket has ended.
+	// Rotating gives the app server's runtime another address and key whenever its socket has ended.
 	Rotating bool
+	// Proposed makes the voice-code server speak what was documented or proposed and no release ever spoke: replay with
+	// message_ack, and a heartbeat.
+	Proposed bool
 }
 
 // Server is one backend. All methods may be called by anyone at any time.
@@ -78,6 +81,8 @@ type Server struct {
 	talks   []*conversation
 	sockets map[*socket]struct{}
 	seen    Seen
+	runtime int // which address and key the app server's runtime has now
+	device  device
 }
 
 // DefaultConversation is the one that exists where Options name none.
@@ -122,6 +127,12 @@ func (s *Server) dialect() http.Handler {
 		h = s.v0()
 	case Plain:
 		h = s.plain()
+	case AgentServer:
+		version, h = "1.46.0", s.agentServer(func() string { return s.opt.Key })
+	case AppServer:
+		version, h = "1.46.0", s.appServer()
+	case VoiceCode:
+		version, h = "0.2.0", s.voiceCode()
 	default:
 		panic(fmt.Sprintf("demo: dialect %q is not known", s.opt.Dialect))
 	}

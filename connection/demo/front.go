@@ -40,11 +40,35 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) bool {
 			later(w, http.StatusServiceUnavailable, int(retryAfter.Seconds()), "no server is available")
 		case Throttled:
 			later(w, http.StatusTooManyRequests, int(retryAfter.Seconds()), "Rate limit exceeded: 10 per 1 second")
+		case Asleep:
+			if s.opt.Dialect != AgentServer {
+				return true
+			}
+			http.NotFound(w, r) // the proxy before the sandboxes knows it no more
 		default:
 			return true
 		}
 		return false
 	}
+}
+
+// keyed protects a route with the header X-Session-API-Key.
+func (s *Server) keyed(key func() string, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !s.admits(s.headerKey(r), key()) {
+			detail(w, http.StatusUnauthorized, "Unauthorized")
+			return
+		}
+		h(w, r)
+	}
+}
+
+// origin is where the client believes the server to be.
+func origin(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // later refuses for a number of seconds.

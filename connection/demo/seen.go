@@ -71,7 +71,8 @@ func (s *Server) Asked(conversation string) []string {
 		return nil
 	}
 	var texts []string
-	for _, e := range s.history(c) {
+	all, _ := s.after(c, 0)
+	for _, e := range all {
 		if e.kind == asked {
 			texts = append(texts, e.text)
 		}

@@ -159,6 +159,32 @@ func (k *socket) hear(d time.Duration) ([]byte, error) {
 	return nil, errOver
 }
 
+// pause lets time pass.
+func (k *socket) pause(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-k.gone:
+	case <-k.s.done:
+	}
+	return errOver
+}
+
+// ignore takes what the client sends and answers nothing, until the line ends.
+func (k *socket) ignore() {
+	for {
+		select {
+		case <-k.in:
+		case <-k.gone:
+			return
+		case <-k.s.done:
+			return
+		}
+	}
+}
+
 // talk is how a dialect carries a conversation on an open socket.
 type talk struct {
 	pump  func() error                // sends what has happened since it last did

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -49,8 +50,10 @@ type conversation struct {
 	log       []event
 	num, seq  int // of the next event
 	updated   time.Time
-	busy      bool // a prompt is being answered (voice-code's session lock)
-	watchers  int
+	busy      bool      // a prompt is being answered (voice-code's session lock)
+	watchers  int       // sockets on it (the agent-server takes fifty)
+	woken     time.Time // when its sandbox was resumed
+	acked     int       // voice-code's replay: events before this place in the history are confirmed
 }
 
 // lines are what the agent says, runs and sees, in turn.
@@ -89,9 +92,12 @@ func (s *Server) add(c *conversation, k kind, text string, to state) event {
 		e.id = s.uuid()
 	}
 	c.num++
-	if k == turned {
+	switch {
+	case k == turned:
 		c.state = to
-	} else {
+	case k == asked && s.opt.Dialect == VoiceCode && s.from(0, 4):
+		// From 0.4 on voice-code's stream leaves out what the user typed.
+	default:
 		e.seq = c.seq
 		c.seq++
 	}
@@ -161,12 +167,12 @@ func (s *Server) author() {
 	}
 }
 
-// find gives a conversation, nil where there is none of that id.
+// find gives a conversation, nil where there is none of that id. A UUID may be written without its dashes.
 func (s *Server) find(id string) *conversation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.talks {
-		if c.id == id {
+		if c.id == id || bareID(c.id) == id {
 			return c
 		}
 	}
@@ -189,6 +195,30 @@ func (s *Server) after(c *conversation, place int) ([]event, <-chan struct{}) {
 	return c.log[min(place, len(c.log)):len(c.log):len(c.log)], s.news
 }
 
+// bareID is a UUID without its dashes.
+func bareID(id string) string { return strings.ReplaceAll(id, "-", "") }
+
+// wake lets a conversation run.
+func (s *Server) wake(c *conversation) {
+	s.mu.Lock()
+	c.running, c.woken = true, time.Now()
+	asleep := s.mood == Asleep
+	s.mu.Unlock()
+	if asleep {
+		s.SetMood(Steady)
+	}
+}
+
+// from says whether the server's version is at least this one.
+func (s *Server) from(version ...int) bool {
+	for i, part := range strings.Split(s.opt.Version, ".") {
+		if n, _ := strconv.Atoi(part); i < len(version) && n != version[i] {
+			return n > version[i]
+		}
+	}
+	return true
+}
+
 // history is what happened so far, without what is not part of it.
 func (s *Server) history(c *conversation) []event {
 	all, _ := s.after(c, 0)
@@ -201,12 +231,15 @@ type view struct {
 	running   bool
 	state     state
 	updated   time.Time
+	woken     time.Time
+	count     int
 }
 
 func (s *Server) view(c *conversation) view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return view{c.id, c.title, c.running, c.state, c.updated}
+	asleep := s.mood == Asleep && c == s.talks[0]
+	return view{c.id, c.title, c.running && !asleep, c.state, c.updated, c.woken, c.seq}
 }
 
 // views are all conversations, the most recently updated first.

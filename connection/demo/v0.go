@@ -15,6 +15,9 @@ import (
 // v0 is the OpenHands server up to 1.6. Whatever GET it does not know it answers with its web page and status 200.
 func (s *Server) v0() http.Handler {
 	mux := http.NewServeMux()
+	keyed := func(h http.HandlerFunc) http.HandlerFunc {
+		return s.keyed(func() string { return s.opt.Key }, h)
+	}
 	mux.Handle("GET /socket.io/", s.engineIO(s.v0Socket))
 	mux.HandleFunc("GET /alive", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, map[string]any{"status": "ok"}) })
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, "OK") })
@@ -24,8 +27,8 @@ func (s *Server) v0() http.Handler {
 	mux.HandleFunc("GET /api/options/config", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, 200, map[string]any{"APP_MODE": "oss", "APP_SLUG": nil, "FEATURE_FLAGS": map[string]any{"ENABLE_BILLING": false}})
 	})
-	mux.HandleFunc("GET /api/conversations", s.keyed(s.v0List))
-	mux.HandleFunc("GET /api/conversations/{id}", s.keyed(func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /api/conversations", keyed(s.v0List))
+	mux.HandleFunc("GET /api/conversations/{id}", keyed(func(w http.ResponseWriter, r *http.Request) {
 		c := s.find(r.PathValue("id"))
 		if c == nil {
 			answer(w, 200, nil) // null with 200, as the real one
@@ -33,21 +36,10 @@ func (s *Server) v0() http.Handler {
 		}
 		answer(w, 200, v0Info(r, s.view(c)))
 	}))
-	mux.HandleFunc("GET /api/conversations/{id}/events", s.keyed(s.v0History))
-	mux.HandleFunc("POST /api/conversations/{id}/message", s.keyed(s.v0Message))
+	mux.HandleFunc("GET /api/conversations/{id}/events", keyed(s.v0History))
+	mux.HandleFunc("POST /api/conversations/{id}/message", keyed(s.v0Message))
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { page(w, "OpenHands") })
 	return mux
-}
-
-// keyed protects a route with the header X-Session-API-Key.
-func (s *Server) keyed(h http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if !s.admits(s.headerKey(r), s.opt.Key) {
-			detail(w, http.StatusUnauthorized, "Unauthorized")
-			return
-		}
-		h(w, r)
-	}
 }
 
 func v0Info(r *http.Request, v view) map[string]any {
@@ -63,14 +55,6 @@ func v0Info(r *http.Request, v view) map[string]any {
 		"url": origin(r) + "/api/conversations/" + v.id, "session_api_key": nil, "pr_number": []int{},
 		"sub_conversation_ids": []string{},
 	}
-}
-
-// origin is where the client believes the server to be.
-func origin(r *http.Request) string {
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
 }
 
 func (s *Server) v0List(w http.ResponseWriter, r *http.Request) {
@@ -187,11 +171,9 @@ func (s *Server) v0Join(r *http.Request) (c *conversation, refusal string) {
 		s.note(func(v *Seen) { v.Typos++ })
 		return s.start(id, "Conversation "+id), ""
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !c.running {
-		c.running = true
-		s.seen.Starts++
+	if !s.view(c).running {
+		s.wake(c)
+		s.note(func(v *Seen) { v.Starts++ })
 	}
 	return c, ""
 }

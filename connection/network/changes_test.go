@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -14,13 +15,14 @@ import (
 func TestABurstOfHintsIsOneChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		now := surroundings{route4: "wlan0 1"}
+		var now atomic.Pointer[surroundings]
 		var trouble error
+		now.Store(&surroundings{route4: "wlan0 1"})
 		looks, changes := 0, 0
 		hints, done := make(chan struct{}, 1), make(chan struct{})
 		go func() {
 			defer close(done)
-			settle(ctx, hints, func() (surroundings, error) { looks++; return now, trouble }, func() { changes++ })
+			settle(ctx, hints, func() (surroundings, error) { looks++; return *now.Load(), trouble }, func() { changes++ })
 		}()
 		expect := func(wantLooks, wantChanges int, what string) {
 			t.Helper()
@@ -39,7 +41,7 @@ func TestABurstOfHintsIsOneChange(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		expect(2, 0, "nothing differs")
 
-		now.route4 = "eth0 1"
+		now.Store(&surroundings{route4: "eth0 1"})
 		for range 50 { // one second of messages
 			hint()
 			time.Sleep(20 * time.Millisecond)
@@ -48,9 +50,9 @@ func TestABurstOfHintsIsOneChange(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		expect(3, 1, "the rest of the burst was answered by that look")
 
-		now.names = "1.1.1.1"
+		now.Store(&surroundings{route4: "eth0 1", names: "10.0.0.1"})
 		hint()
-		now.names = ""
+		now.Store(&surroundings{route4: "eth0 1"})
 		time.Sleep(2 * time.Second)
 		expect(4, 1, "it was as before when it was looked at")
 

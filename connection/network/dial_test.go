@@ -341,6 +341,7 @@ func TestTheClientFollowsAndKeepsNothing(t *testing.T) {
 	_, err = Dialer{}.Client().Do(req)
 	require.Equal(t, Failure{Cause: Timeout, Host: slow}, Classify(err, req.URL, nil, nil))
 	endless := peer(t, func(c net.Conn) {
+		http.ReadRequest(bufio.NewReader(c))
 		io.WriteString(c, "HTTP/1.1 200 OK\r\n")
 		for i := 0; ; i++ {
 			if _, err := fmt.Fprintf(c, "X-%d: %01000d\r\n", i, 0); err != nil {

@@ -249,7 +249,7 @@ func (c *socketIO) openHandsEvent(e *Event, top *int64) error {
 func (c *socketIO) Item(body []byte) (Event, error) {
 	e := Event{Kind: Message, Name: []byte("oh_event"), Body: body, Replay: true}
 	err := c.openHandsEvent(&e, &c.filled)
-	c.top = max(c.top, c.filled)
+	c.top, e.Agent = max(c.top, c.filled), AgentUnknown // an old state is not the agent's
 	return e, err
 }
 
