@@ -14,86 +14,197 @@ import (
 
 // phrase is what people read about a cause. The rules are: first what is, then what it means, then what to do,
 // beginning with a verb; no code without words; the headline is at most 50 characters with a usual address and ends
-// without a period, because the menu bar shows "Error: " and then it. {at} stands for host:port, {host} for the host
-// and {fact} for the failure's own fact.
+// without a period, because the menu bar shows "Error: " and then it. {at} stands for host:port and {host} for the
+// host, shortened in the headline; {fact} is the failure's own fact. Advice needs neither.
 type phrase struct{ text, means, advice string }
 
 // phrases holds the words of every cause, and after a slash those of a variant that asks for something else.
 var phrases = map[string]phrase{
-	"no-network": {"No network connection", "This computer has no route to {at}.",
-		"Check Wi-Fi or the network cable. Handline reconnects by itself."},
-	"no-network/firewall": {"A firewall stops Handline", "This computer's own firewall did not permit a connection to {at}.",
-		"Allow Handline in the firewall, then reconnect."},
-	"dns": {"No server is named {host}", "The name has no address. It may be mistyped, or known only inside another network or VPN.",
-		"Check the server's address in Settings."},
-	"dns/silent": {"{host} could not be looked up", "This network's name server did not answer.",
-		"Check the network connection. Handline keeps trying."},
-	"refused": {"Nothing is listening at {at}", "The computer answers, but the server is not running on that port.",
-		"Start OpenHands, or check the port in Settings."},
-	"timeout": {"{at} stopped answering", "The server took the connection and then said nothing in time. It may be starting, busy or stuck.",
-		"Wait a moment. Restart the server if it stays so."},
-	"timeout/silent": {"{at} does not answer", "Nothing came back in time. The computer may be off or asleep, or a firewall is in the way.",
-		"Check that the server is on and that this network reaches it. Handline keeps trying."},
-	"reset": {"The connection to {at} was cut", "The server, or something on the way to it, ended the connection.",
-		"Wait a moment. Handline reconnects by itself."},
-	"tls-expired": {"The server's certificate has expired", "It was valid until {fact}, and cannot be trusted after that.",
-		"Renew it on the server. If it is new, check this computer's date."},
-	"tls-name": {"The certificate is not for {host}", "It was {fact}. Another server, or this network's login page, answers in place of yours.",
-		"Check the server's address, or log in to this network first."},
-	"tls-authority": {"The server's certificate is not trusted", "Nobody this computer trusts has signed it.",
-		"Install a certificate from a public authority, or make this computer trust the one that signed it."},
-	"tls-clock": {"The server's certificate is not valid yet", "Your clock says {fact}.",
-		"Set the date and time."},
-	"proxy": {"The proxy {at} cannot be used", "It could not be reached, or did not behave like a proxy.",
-		"Check the proxy in Settings, or turn it off."},
-	"proxy/refused": {"The proxy {at} said no", "It answers, but would not connect Handline with your server.",
-		"Ask whoever runs the proxy to allow the server, or choose another proxy in Settings."},
-	"proxy/setting": {"The proxy setting cannot be used", "It is not an address that Handline understands.",
-		"Enter it like http://proxy.example:3128, or leave it empty."},
-	"proxy-auth": {"The proxy {at} wants a password", "It lets nobody through without one.",
-		"Add your name and password to the proxy's address in Settings."},
-	"captive": {"This network wants you to log in", "It answers in place of your server until you do.",
-		"Open the login page. Handline reconnects by itself."},
-	"not-a-backend": {"No backend answers at {at}", "A server is there, but not one that Handline can talk with.",
-		"Check the address and port in Settings."},
-	"not-a-backend/path": {"No backend at this path of {at}", "A server is there, but it does not know the path. A proxy before it may not pass WebSockets on.",
-		"Check the address and path in Settings."},
-	"not-a-backend/suspect": {"Something else answers at {at}", "It may be another program, a proxy, or this network's login page.",
-		"Open the address in a browser and log in if it asks. Otherwise check it in Settings."},
-	"not-a-backend/https": {"{at} wants https", "It sends every http request on to https.",
-		"Change http to https in the server's address."},
-	"not-a-backend/http": {"{at} does not speak https", "It answers without encryption. It may also be this network's login page.",
-		"Check the port. A server on your own computer may need http in its address."},
-	"auth": {"The server did not accept your key", "It is missing, mistyped or has been revoked.",
-		"Enter a new key."},
-	"forbidden": {"Your key does not open this conversation", "The server refused it. The conversation may belong to another account.",
-		"Choose another conversation, or enter the key of its owner."},
-	"gone": {"This conversation does not exist", "The server does not know it. It may have been deleted, or its name is mistyped.",
-		"Choose another conversation."},
-	"asleep": {"This conversation is asleep", "Its sandbox was paused; nothing is lost.",
-		"Resume it when you need it."},
-	"throttled": {"The server asks for a pause", "Too many connections or requests reached it in a short time.",
-		"Wait. Handline returns by itself. Close other clients if this goes on."},
-	"draining": {"The server is restarting", "It said so before it went.",
-		"Wait a moment. Handline reconnects by itself."},
-	"unavailable": {"The server is not ready", "It, or a proxy before it, cannot serve anybody right now.",
-		"Wait a moment. Look at the server's log if it stays so."},
-	"protocol": {"The server speaks another version", "What it says does not follow the protocol that Handline expects.",
-		"Update the server or Handline, then reconnect."},
-	"too-big": {"A message was too big", "One message was larger than Handline or the server accepts.",
-		"Shorten what you send, or read the conversation in the browser."},
-	"plaintext": {"Your key would travel unencrypted", "Anybody on the way to {host} could read it, because the address begins with http.",
-		"Use https, or tick Allow on this network in Settings."},
-	"local-network": {"macOS keeps Handline off the local network", "Handline may lack the permission to reach {host}, or that computer is off.",
-		"Allow Handline in System Settings, Privacy & Security, Local Network."},
-	"keychain-locked": {"The keychain is locked", "Your key is in it, and Handline cannot read it now.",
-		"Unlock the keychain, then reconnect."},
-	"keychain-denied": {"The keychain refused Handline", "Your key is in it, but Handline was not allowed to read it.",
-		"Reconnect and choose Allow, or enter the key again."},
-	"not-set-up": {"Handline is not set up", "It has no server to connect to.",
-		"Enter your server's address in Settings."},
-	"not-set-up/conversation": {"No conversation is chosen", "Handline knows the server, but not which conversation to follow.",
-		"Choose a conversation."},
+	"no-network": {
+		"No network connection",
+		"This computer has no route to {at}.",
+		"Check Wi-Fi or the network cable. Handline reconnects by itself.",
+	},
+	"no-network/firewall": {
+		"A firewall stops Handline",
+		"This computer's own firewall did not permit a connection to {at}.",
+		"Allow Handline in the firewall, then reconnect.",
+	},
+	"dns": {
+		"No server is named {host}",
+		"The name has no address. It may be mistyped, or known only inside another network or VPN.",
+		"Check the server's address in Settings.",
+	},
+	"dns/silent": {
+		"{host} could not be looked up",
+		"This network's name server did not answer.",
+		"Check the network connection. Handline keeps trying.",
+	},
+	"refused": {
+		"Nothing is listening at {at}",
+		"The computer answers, but the server is not running on that port.",
+		"Start OpenHands, or check the port in Settings.",
+	},
+	"timeout": {
+		"{at} stopped answering",
+		"The server took the connection and then said nothing in time. It may be starting, busy or stuck.",
+		"Wait a moment. Restart the server if it stays so.",
+	},
+	"timeout/silent": {
+		"{at} does not answer",
+		"Nothing came back in time. The computer may be off or asleep, or a firewall is in the way.",
+		"Check that the server is on and that this network reaches it. Handline keeps trying.",
+	},
+	"reset": {
+		"The connection to {at} was cut",
+		"The server, or something on the way to it, ended the connection.",
+		"Wait a moment. Handline reconnects by itself.",
+	},
+	"tls-expired": {
+		"The server's certificate has expired",
+		"It ran out {fact}, and cannot be trusted after that.",
+		"Renew it on the server. If it is new, check this computer's date.",
+	},
+	"tls-name": {
+		"The certificate is not for {host}",
+		"It was {fact}. Another server, or this network's login page, answers in place of yours.",
+		"Check the server's address, or log in to this network first.",
+	},
+	"tls-authority": {
+		"The server's certificate is not trusted",
+		"Nobody this computer trusts has signed it.",
+		"Install a certificate from a public authority, or make this computer trust the one that signed it.",
+	},
+	"tls-clock": {
+		"The server's certificate is not valid yet",
+		"Your clock says {fact}.",
+		"Set the date and time.",
+	},
+	"proxy": {
+		"The proxy {at} cannot be used",
+		"It could not be reached, or did not behave like a proxy.",
+		"Check the proxy in Settings, or turn it off.",
+	},
+	"proxy/refused": {
+		"The proxy {at} said no",
+		"It answers, but would not connect Handline with your server.",
+		"Ask whoever runs the proxy to allow the server, or choose another proxy in Settings.",
+	},
+	"proxy/setting": {
+		"The proxy setting cannot be used",
+		"It is not an address that Handline understands.",
+		"Enter it like http://proxy.example:3128, or leave it empty.",
+	},
+	"proxy-auth": {
+		"The proxy {at} wants a password",
+		"It lets nobody through without one.",
+		"Add your name and password to the proxy's address in Settings.",
+	},
+	"captive": {
+		"This network wants you to log in",
+		"It answers in place of your server until you do.",
+		"Open the login page. Handline reconnects by itself.",
+	},
+	"not-a-backend": {
+		"No backend answers at {at}",
+		"A server is there, but not one that Handline can talk with.",
+		"Check the address and port in Settings.",
+	},
+	"not-a-backend/path": {
+		"No backend at this path of {at}",
+		"A server is there, but it does not know the path. A proxy before it may not pass WebSockets on.",
+		"Check the address and path in Settings.",
+	},
+	"not-a-backend/suspect": {
+		"Something else answers at {at}",
+		"It may be another program, a proxy, or this network's login page.",
+		"Open the address in a browser and log in if it asks. Otherwise check it in Settings.",
+	},
+	"not-a-backend/https": {
+		"{at} wants https",
+		"It sends every http request on to https.",
+		"Change http to https in the server's address.",
+	},
+	"not-a-backend/http": {
+		"{at} does not speak https",
+		"It answers without encryption. It may also be this network's login page.",
+		"Check the port. A server on your own computer may need http in its address.",
+	},
+	"auth": {
+		"The server did not accept your key",
+		"It is missing, mistyped or has been revoked.",
+		"Enter a new key.",
+	},
+	"forbidden": {
+		"Your key does not open this conversation",
+		"The server refused it. The conversation may belong to another account.",
+		"Choose another conversation, or enter the key of its owner.",
+	},
+	"gone": {
+		"This conversation does not exist",
+		"The server does not know it. It may have been deleted, or its name is mistyped.",
+		"Choose another conversation.",
+	},
+	"asleep": {
+		"This conversation is asleep",
+		"Its sandbox was paused; nothing is lost.",
+		"Resume it when you need it.",
+	},
+	"throttled": {
+		"The server asks for a pause",
+		"Too many connections or requests reached it in a short time.",
+		"Wait. Handline returns by itself. Close other clients if this goes on.",
+	},
+	"draining": {
+		"The server is restarting",
+		"It said so before it went.",
+		"Wait a moment. Handline reconnects by itself.",
+	},
+	"unavailable": {
+		"The server is not ready",
+		"It, or a proxy before it, cannot serve anybody right now.",
+		"Wait a moment. Look at the server's log if it stays so.",
+	},
+	"protocol": {
+		"The server speaks another version",
+		"What it says does not follow the protocol that Handline expects.",
+		"Update the server or Handline, then reconnect.",
+	},
+	"too-big": {
+		"A message was too big",
+		"One message was larger than Handline or the server accepts.",
+		"Shorten what you send, or read the conversation in the browser.",
+	},
+	"plaintext": {
+		"Your key would travel unencrypted",
+		"Anybody on the way to {host} could read it, because the address begins with http.",
+		"Use https, or tick Allow on this network in Settings.",
+	},
+	"local-network": {
+		"macOS keeps Handline off the local network",
+		"Handline may lack the permission to reach {host}, or that computer is off.",
+		"Allow Handline in System Settings, Privacy & Security, Local Network.",
+	},
+	"keychain-locked": {
+		"The keychain is locked",
+		"Your key is in it, and Handline cannot read it now.",
+		"Unlock the keychain, then reconnect.",
+	},
+	"keychain-denied": {
+		"The keychain refused Handline",
+		"Your key is in it, but Handline was not allowed to read it.",
+		"Reconnect and choose Allow, or enter the key again.",
+	},
+	"not-set-up": {
+		"Handline is not set up",
+		"It has no server to connect to.",
+		"Enter your server's address in Settings.",
+	},
+	"not-set-up/conversation": {
+		"No conversation is chosen",
+		"Handline knows the server, but not which conversation to follow.",
+		"Choose a conversation.",
+	},
 }
 
 // Explain gives a failure outside the line, of a check or a request, the same words. server is the configured server,
@@ -114,9 +225,9 @@ func explain(f network.Failure, server string) Why {
 	if err != nil {
 		host = at
 	}
-	fill := strings.NewReplacer("{at}", short(at), "{host}", short(host), "{fact}", fact(f))
-	say := func(s string) string { return capital(fill.Replace(s)) }
-	return Why{Code: f.Cause, Text: say(p.text), Means: say(p.means) + pause(f), Advice: say(p.advice), Detail: f.Detail}
+	text := strings.NewReplacer("{at}", short(at), "{host}", short(host)).Replace(p.text)
+	means := strings.NewReplacer("{at}", at, "{host}", host, "{fact}", fact(f)).Replace(p.means)
+	return Why{Code: f.Cause, Text: capital(text), Means: capital(means) + pause(f), Advice: p.advice, Detail: f.Detail}
 }
 
 // variant picks the words for what differs within a cause.
@@ -152,12 +263,15 @@ func fact(f network.Failure) string {
 	words := strings.Fields(f.Detail)
 	if len(words) > 0 {
 		if day, err := time.Parse(time.DateOnly, words[len(words)-1]); err == nil {
+			if f.Cause == network.TLSExpired {
+				return "on " + day.Format("2 January 2006")
+			}
 			return day.Format("2 January 2006")
 		}
 	}
 	switch {
 	case f.Cause == network.TLSExpired:
-		return "a day that has passed"
+		return "some time ago"
 	case f.Cause == network.TLSClock:
 		return "an earlier day"
 	case f.Cause == network.TLSName && f.Detail == "":

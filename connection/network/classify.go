@@ -91,9 +91,10 @@ func socketed(goos string, err error) Failure {
 	return Failure{Cause: Reset, Detail: last(err).Error()} // what wraps it may hold a URL
 }
 
-func is(err error, any ...error) bool {
-	for _, a := range any {
-		if errors.Is(err, a) {
+// is says whether err is one of the given errors.
+func is(err error, one ...error) bool {
+	for _, e := range one {
+		if errors.Is(err, e) {
 			return true
 		}
 	}

@@ -1,0 +1,139 @@
+package connection
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"handline/connection/network"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// causes are the codes that network/cause.go declares, in its order.
+func causes(t *testing.T) (all []network.Cause) {
+	file, err := parser.ParseFile(token.NewFileSet(), "network/cause.go", nil, 0)
+	require.NoError(t, err)
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Cause" {
+				all = append(all, network.Cause(strings.Trim(spec.Values[0].(*ast.BasicLit).Value, `"`)))
+			}
+		}
+		return true
+	})
+	require.Greater(t, len(all), 20)
+	return all
+}
+
+// troubles are failures as the rooms below make them: at least one for every phrase.
+func troubles() []network.Failure {
+	const host, far, proxy = "127.0.0.1:3000", "runtime-abcdefghijkl.prod-runtime.example.dev:443", "10.0.0.1:3128"
+	return []network.Failure{
+		{Cause: network.NoNetwork, Host: far, Silent: true, Detail: "network is unreachable"},
+		{Cause: network.NoNetwork, Host: far, Silent: true, Detail: "this computer's firewall did not permit it"},
+		{Cause: network.DNS, Host: "opnehands.example:443", Silent: true, Detail: "no such name"},
+		{Cause: network.DNS, Host: "openhands.example:443", Silent: true, Detail: "the name server did not answer"},
+		{Cause: network.Refused, Host: host},
+		{Cause: network.Timeout, Host: host},
+		{Cause: network.Timeout, Host: "192.168.1.20:3000", Silent: true},
+		{Cause: network.Reset, Host: host},
+		{Cause: network.TLSExpired, Host: far, Detail: "expired 2026-03-01"},
+		{Cause: network.TLSExpired, Host: far, Detail: "its issuer's certificate expired"},
+		{Cause: network.TLSName, Host: "openhands.example:443", Suspect: true, Detail: "issued for portal.hotel.example"},
+		{Cause: network.TLSAuthority, Host: far, Suspect: true, Detail: "signed by itself"},
+		{Cause: network.TLSClock, Host: far, Detail: "the clock says 2019-03-03"},
+		{Cause: network.Proxy, Host: proxy, Detail: "refused"},
+		{Cause: network.Proxy, Host: proxy, Status: 503, Detail: "HTTP 503"},
+		{Cause: network.Proxy, Detail: "the setting is not a URL like http://proxy.example:3128"},
+		{Cause: network.ProxyAuth, Host: proxy, Status: 407, Detail: "HTTP 407"},
+		{Cause: network.Captive, Suspect: true},
+		{Cause: network.NotABackend, Host: host, Status: 400, Detail: "HTTP 400"},
+		{Cause: network.NotABackend, Host: host, Status: 404, Detail: "HTTP 404"},
+		{Cause: network.NotABackend, Host: "openhands.example:443", Suspect: true, Status: 200, Detail: "HTTP 200 with a web page"},
+		{Cause: network.NotABackend, Host: "openhands.example:80", Status: 301, Detail: "HTTP 301 to https"},
+		{Cause: network.NotABackend, Host: host, Suspect: true, Detail: "the answer is not TLS"},
+		{Cause: network.Auth, Host: host, Verdict: network.Final, Status: 401, Detail: "HTTP 401"},
+		{Cause: network.Forbidden, Host: host, Verdict: network.Final, Status: 403, Detail: "HTTP 403"},
+		{Cause: network.Gone, Verdict: network.Final, Status: 4004, Detail: "Conversation not found"},
+		{Cause: network.Asleep},
+		{Cause: network.Throttled, Host: host, Status: 429, After: 42 * time.Second, Detail: "HTTP 429"},
+		{Cause: network.Draining, Status: 1012, Detail: "service restart"},
+		{Cause: network.Unavailable, Host: host, Status: 503, After: 5 * time.Minute, Detail: "HTTP 503"},
+		{Cause: network.Protocol, Host: host, Verdict: network.Thrice, Status: 1002, Detail: "closed with 1002"},
+		{Cause: network.TooBig, Status: 1009, Detail: "closed with 1009"},
+		{Cause: network.Plaintext, Host: "192.168.1.20:3000", Verdict: network.Final},
+		{Cause: network.LocalNetwork, Host: "192.168.1.20:3000", Silent: true},
+		{Cause: network.KeychainLocked},
+		{Cause: network.KeychainDenied, Verdict: network.Final},
+		{Cause: network.NotSetUp, Verdict: network.Final},
+		{Cause: network.NotSetUp, Verdict: network.Final, Detail: "choose"},
+	}
+}
+
+// The golden file shows each cause as every face shows it. Read it aloud: a person who has never heard of WebSockets
+// must know what to do.
+func TestWordsOfEveryCause(t *testing.T) {
+	var b strings.Builder
+	now := time.Date(2026, 11, 22, 14, 32, 0, 0, time.UTC)
+	seen := map[network.Cause]bool{}
+	spoken := map[string]bool{}
+	for _, f := range troubles() {
+		server := "http://127.0.0.1:3000"
+		if f.Cause == network.NotSetUp && f.Detail == "" {
+			server = ""
+		}
+		w := Explain(f, server)
+		seen[f.Cause] = true
+		spoken[w.Text] = true
+		failed := Snapshot{Status: Error, Cause: w, Server: server}
+		failed.Text = failed.text()
+		again := Snapshot{Status: Reconnecting, Cause: w, Attempt: 3, MaxAttempts: 10, RetryAt: now.Add(5 * time.Second)}
+		again.Text = again.text()
+		fmt.Fprintf(&b, "%s\n  text     %s\n  means    %s\n  advice   %s\n  detail   %s\n", w.Code, w.Text, w.Means, w.Advice, w.Detail)
+		fmt.Fprintf(&b, "  tooltip  OpenHands: %s\n", failed.Headline(now))
+		if f.Verdict == network.Retry {
+			fmt.Fprintf(&b, "           OpenHands: %s\n", again.Headline(now))
+		}
+		fmt.Fprintf(&b, "  terminal %s\n           %s\n           %s\n\n", failed.Headline(now), w.Means, w.Advice)
+	}
+	for _, c := range causes(t) {
+		require.True(t, seen[c], "%s is not shown", c)
+	}
+	require.Len(t, spoken, len(phrases), "each phrase is reached by some failure")
+
+	const name = "testdata/words.golden"
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(name, []byte(b.String()), 0o644))
+	}
+	want, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, string(want), b.String())
+}
+
+func TestWordsKeepTheirForm(t *testing.T) {
+	verbs := []string{"Add", "Allow", "Ask", "Change", "Check", "Choose", "Enter", "Install", "Open", "Reconnect", "Renew", "Resume", "Set",
+		"Shorten", "Start", "Unlock", "Update", "Use", "Wait", "Wait."}
+	for _, f := range troubles() {
+		w := Explain(f, "https://openhands.example/prefix")
+		require.LessOrEqual(t, utf8.RuneCountInString(w.Text), 50, w.Text)
+		require.NotContains(t, w.Text+w.Means+w.Advice, "{")
+		require.NotContains(t, w.Text+w.Means+w.Advice, "!")
+		require.False(t, strings.HasSuffix(w.Text, "."), w.Text)
+		require.True(t, strings.HasSuffix(w.Means, "."), w.Means)
+		require.True(t, strings.HasSuffix(w.Advice, "."), w.Advice)
+		require.True(t, slices.Contains(verbs, strings.Fields(w.Advice)[0]), w.Advice)
+	}
+	require.Equal(t, Why{}, Explain(network.Failure{}, ""))
+}
