@@ -1,0 +1,20 @@
+#!/bin/sh
+# Everything once. The first thing that fails ends it.
+set -eu
+
+step() { printf '== %s\n' "$*"; }
+
+step gofmt
+unformatted=$(gofmt -l $(go list -f '{{.Dir}}' ./...))
+[ -z "$unformatted" ] || { echo "gofmt would change: $unformatted"; exit 1; }
+
+step go vet, linux
+go vet ./...
+# macOS needs cgo for what draws; build/ has its own check for that. Here go the rooms that need none.
+step go vet, darwin and windows
+for os in darwin windows; do
+	CGO_ENABLED=0 GOOS=$os GOARCH=arm64 go vet ./...
+done
+
+step go test
+go test -race -timeout 9m ./...

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"handline/connection"
+	"handline/diagnostics"
+	"handline/persistence"
+)
+
+// connectPatience is how long connect and reconnect wait for a line or a reason.
+const connectPatience = 15 * time.Second
+
+type connectCmd struct {
+	Conversation string            `arg:"" optional:"" help:"Id of the conversation. Without it: the one set up, or the newest that runs."`
+	Server       string            `help:"Address of the server, such as http://localhost:3000." placeholder:"URL"`
+	Param        map[string]string `help:"Further query parameter of the connection; may be repeated." placeholder:"NAME=VALUE" mapsep:"none"`
+	Wake         bool              `help:"Resume the conversation's sandbox where it is asleep."`
+	NoWait       bool              `help:"Return at once."`
+}
+
+func (k connectCmd) Run(c *console) error {
+	_, client, err := c.open()
+	if err != nil {
+		return err
+	}
+	server, err := persistence.ParseServer(k.Server)
+	if err != nil {
+		return usage{text: "--server: " + err.Error()}
+	}
+	taken, err := client.Connect(c.ctx, diagnostics.Target{Server: server, Conversation: k.Conversation, Params: k.Param, Wake: k.Wake})
+	if err != nil || k.NoWait {
+		return err
+	}
+	return c.await(client, func(s connection.Snapshot) bool {
+		moved := server != "" && s.Server != server || k.Conversation != "" && s.Conversation != k.Conversation
+		// A line that was up before is what was asked for; every other end must be news.
+		return !moved && (s.Status == connection.Connected || ended(s, taken.At))
+	})
+}
+
+type reconnectCmd struct {
+	NoWait bool `help:"Return at once."`
+}
+
+func (k reconnectCmd) Run(c *console) error {
+	_, client, err := c.open()
+	if err != nil {
+		return err
+	}
+	taken, err := client.Reconnect(c.ctx)
+	if err != nil || k.NoWait {
+		return err
+	}
+	return c.await(client, func(s connection.Snapshot) bool { return ended(s, taken.At) })
+}
+
+// ended says whether a dial asked for at a time has come to its end: a line, a reason, or somebody who hung up. Where
+// nothing is set up there is none.
+func ended(s connection.Snapshot, at time.Time) bool {
+	trying := s.Status == connection.Connecting || s.Status == connection.Reconnecting
+	return s.Since.After(at) && !trying || s.Server == ""
+}
+
+// await shows what happens until done, at most connectPatience long, then prints the state of the line.
+func (c *console) await(client *diagnostics.Client, done func(connection.Snapshot) bool) error {
+	ctx, stop := context.WithTimeout(c.ctx, connectPatience)
+	defer stop()
+	var last connection.Snapshot
+	for s, err := range client.Watch(ctx) {
+		if errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if last = s; done(s) {
+			break
+		}
+		if c.tty {
+			fmt.Fprintf(c.out, "\r\x1b[K%s %s", c.dot(s), clean(s.Text))
+		}
+	}
+	if c.tty {
+		fmt.Fprint(c.out, "\r\x1b[K")
+	}
+	c.show(last)
+	return stands(last)
+}
+
+type disconnectCmd struct{}
+
+func (disconnectCmd) Run(c *console) error {
+	_, client, err := c.open()
+	if err != nil {
+		return err
+	}
+	_, err = client.Disconnect(c.ctx)
+	return err
+}

@@ -1,0 +1,377 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"handline/connection"
+	"handline/connection/backend"
+	"handline/connection/network"
+	"handline/connection/wire"
+	"handline/diagnostics"
+	"handline/persistence"
+)
+
+type runCmd struct {
+	Headless bool `help:"Run without a menu-bar icon."`
+}
+
+// Run starts the app, or, where it runs already, says how it is.
+func (r runCmd) Run(c *console) error {
+	home, client, err := c.open()
+	if err != nil {
+		return err
+	}
+	release, err := home.Lock()
+	var running persistence.ErrRunning
+	if errors.As(err, &running) {
+		return c.alreadyRunning(client, running)
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	app, err := join(home, world{}, c.token)
+	if err != nil {
+		return err
+	}
+	defer app.close()
+	for _, note := range app.notes {
+		fmt.Fprintf(c.err, "handline: %s\n", note)
+	}
+	// The place for the menu-bar icon: it will be one more part of app.run, on the main thread.
+	fmt.Fprintln(c.out, "Handline runs without a menu-bar icon. See handline status; end it with Ctrl-C or handline quit.")
+	return app.run(c.ctx)
+}
+
+// alreadyRunning is no failure: what was wanted is there.
+func (c *console) alreadyRunning(client *diagnostics.Client, running persistence.ErrRunning) error {
+	st, err := client.Status(c.ctx)
+	if errors.Is(err, diagnostics.ErrNotRunning) {
+		return running // it starts or ends just now
+	}
+	if err != nil {
+		return err
+	}
+	c.show(st.Snapshot)
+	fmt.Fprintf(c.out, "Handline is already running (pid %d).\n", st.PID)
+	return nil
+}
+
+// world is what differs between the real world and the demo's. The zero value is the real one.
+type world struct {
+	// dial opens plain TCP; nil = the system. With it the network around this machine is not watched.
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// secrets keep the keys; nil = HANDLINE_TOKEN and the keychain.
+	secrets *persistence.Secrets
+}
+
+// app is one running Handline.
+type app struct {
+	home     *persistence.Home
+	settings *settings
+	state    *persistence.State
+	secrets  *persistence.Secrets
+	log      *slog.Logger
+	logFile  *persistence.Log
+	dialer   network.Dialer
+	backend  *backend.Client
+	feed     *diagnostics.Feed
+	line     *connection.Manager
+	watched  bool // the network around this machine is watched
+	quit     chan struct{}
+	notes    []string // what a person should be told of the start
+}
+
+// join wires the whole app. It is the only place that does. Nothing is dialled yet; the caller closes the app.
+func join(home *persistence.Home, w world, token string) (*app, error) {
+	a := &app{home: home, feed: new(diagnostics.Feed), watched: w.dial == nil, quit: make(chan struct{}, 1)}
+	loaded, err := persistence.LoadConfig(home.Config())
+	if err != nil {
+		return nil, err
+	}
+	var note string
+	if a.state, note, err = persistence.OpenState(home.State()); err != nil {
+		return nil, err
+	}
+	a.note(loaded.Note, note)
+	if a.logFile, err = persistence.OpenLog(home.Logs()); err != nil {
+		return nil, errors.Join(err, a.state.Close())
+	}
+	a.log = slog.New(slog.NewTextHandler(a.logFile, nil))
+	if a.secrets = w.secrets; a.secrets == nil {
+		if a.secrets, err = keychain(token, a.log); err != nil {
+			return nil, errors.Join(err, a.state.Close(), a.logFile.Close())
+		}
+	}
+	if err := a.adopt(loaded.Migrated); err != nil {
+		a.note(fmt.Sprintf("what the old configuration held was not taken over whole: %v", err))
+	}
+
+	do := func(ctx context.Context, c connection.Command) error { return a.line.Do(ctx, c) }
+	a.settings = newSettings(home.Config(), loaded.Config, do)
+	a.dialer = network.Dialer{Proxy: a.proxy, Raw: w.dial}
+	a.backend = &backend.Client{Dialer: a.dialer, MayCarry: a.mayCarry}
+	pace := pace(loaded.Config)
+	a.line = connection.New(connection.Options{
+		Target:    target(loaded.Config),
+		Retry:     pace.Retry,
+		Heartbeat: pace.Heartbeat,
+		Wanted:    wanted(loaded.Config.ConnectAtLaunch, a.state),
+		Dialer:    a.dialer,
+		Secret:    a.secret,
+		MayCarry:  a.mayCarry,
+		Compress:  a.compress,
+		Portal:    a.portal,
+		Load:      a.state.Cursor,
+		Save:      a.state.Write,
+		Deliver:   a.deliver,
+		Log:       a.log,
+	})
+	return a, nil
+}
+
+// note keeps what a person should be told, and logs it.
+func (a *app) note(texts ...string) {
+	for _, t := range texts {
+		if t != "" {
+			a.notes = append(a.notes, t)
+		}
+	}
+}
+
+// wanted says whether to dial at launch. By default that is as it was when the app last ran, crash included.
+func wanted(connectAtLaunch string, state *persistence.State) bool {
+	switch connectAtLaunch {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return state.Wanted()
+}
+
+// close lets go of the files, after run has returned.
+func (a *app) close() { _ = errors.Join(a.state.Close(), a.logFile.Close()) }
+
+// run lives until ctx ends, somebody asks the app to quit, or a part of it fails. It returns after all parts.
+func (a *app) run(ctx context.Context) error {
+	ln, err := listen(a.home.Socket())
+	if err != nil {
+		return err
+	}
+	a.log.Info("Handline starts", "version", version(), "pid", os.Getpid())
+	defer a.log.Info("Handline ends")
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return a.line.Run(ctx) })
+	parts.Go(func() error { return a.serve(ctx, ln) })
+	parts.Go(func() error {
+		select {
+		case <-a.quit:
+			stop()
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	if a.watched {
+		parts.Go(func() error { return a.watchNetwork(ctx) })
+		parts.Go(func() error { return a.watchSleep(ctx) })
+	}
+	return parts.Wait()
+}
+
+// listen opens the API's socket. The home's lock says that a socket found there is left from a crash. Its directory is
+// private, so nobody can come in between listening and chmod.
+func listen(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("opening the local API: %w", err)
+	}
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the local API: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the local API: %w", err), ln.Close())
+	}
+	return ln, nil
+}
+
+// farewell is how long requests under way may take when the app ends; streams end with ctx.
+const farewell = time.Second
+
+// serve answers the local API until ctx ends.
+func (a *app) serve(ctx context.Context, ln net.Listener) error {
+	server := &http.Server{
+		Handler:           diagnostics.Handler(a.api()),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ln) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serving the local API: %w", err)
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	if server.Shutdown(last) != nil {
+		_ = server.Close()
+	}
+	<-ended
+	return nil
+}
+
+// watchNetwork tells the line when the network around this machine has become another. Where the system does not say,
+// the line lives by its retries alone.
+func (a *app) watchNetwork(ctx context.Context) error {
+	err := network.Changes(ctx, func() {
+		_ = a.line.Do(ctx, connection.Nudge{Link: true, Route: network.RouteTo(host(a.settings.now().Server))})
+	})
+	if err != nil {
+		a.log.Warn("network changes are not seen; retries go on", "error", err)
+	}
+	return nil
+}
+
+// sleepLook is how often sleep is looked for. The timer stands in sleep too, so a wake is seen this late at worst.
+const sleepLook = 2 * time.Second
+
+// watchSleep tells the line how long the machine slept.
+func (a *app) watchSleep(ctx context.Context) error {
+	sleep, tick := network.NewSleep(), time.NewTicker(sleepLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if slept := sleep.Since(); slept > 0 {
+				_ = a.line.Do(ctx, connection.Nudge{Woke: slept})
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func host(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// What follows asks the configuration at each call, so that a change needs no restart.
+
+func (a *app) proxy(to *url.URL) (*url.URL, error) {
+	setting := a.settings.now().Proxy
+	switch setting {
+	case "auto":
+		setting = ""
+	case "off":
+		setting = "direct"
+	}
+	return network.Proxies(setting)(to)
+}
+
+func (a *app) mayCarry(to *url.URL) error {
+	return network.MayCarryKey(to, a.settings.now().AllowPlaintext)
+}
+
+// compress offers compression where the setting says so: on loopback it costs time, and without TLS broken proxies
+// garble it.
+func (a *app) compress(to *url.URL) bool {
+	return a.settings.now().Compression == "auto" && to.Scheme == "wss" && network.ReachOf(to.String()) != network.ThisMachine
+}
+
+func (a *app) portal(ctx context.Context) network.Portal {
+	probe := a.settings.now().Probe
+	switch probe {
+	case "off":
+		return network.Portal{}
+	case "auto":
+		probe = ""
+	}
+	return network.FindPortal(ctx, a.dialer, probe)
+}
+
+// deliver hands an event to those who follow. It is on the hot path: with nobody there it does nothing.
+func (a *app) deliver(_ wire.Target, e wire.Event) {
+	if a.feed.Followed() {
+		a.feed.Publish(told(e))
+	}
+}
+
+// told is an event as the API gives it.
+func told(e wire.Event) diagnostics.Event {
+	return diagnostics.Event{
+		ID: string(e.ID), Cursor: string(e.Cursor), Name: string(e.Name), Agent: string(e.Agent), Replay: e.Replay, Body: e.Body,
+	}
+}
+
+// adopt takes over what an older configuration held besides settings: a key goes to the keychain, a place to the state.
+func (a *app) adopt(m persistence.Migrated) error {
+	var errs []error
+	if m.Token != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		errs = append(errs, a.secrets.Set(ctx, m.Identity, m.Token))
+	}
+	if m.Cursor != "" {
+		errs = append(errs, a.state.Write(persistence.Batch{
+			Identity: m.Identity, Conversation: m.Conversation, Cursor: &persistence.Cursor{At: m.Cursor},
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+// api is the app as the local API serves it.
+func (a *app) api() diagnostics.API {
+	return diagnostics.API{
+		Version:       version(),
+		Line:          a.line,
+		Feed:          a.feed,
+		Config:        func(context.Context) (persistence.Config, error) { return a.settings.now(), nil },
+		Change:        a.settings.change,
+		Asked:         a.secrets.AskAgain,
+		SetKey:        a.setKey,
+		Timeline:      a.state.Timeline,
+		Quit: func() {
+			select {
+			case a.quit <- struct{}{}:
+			default: // it is on its way
+			}
+		},
+	}
+}
+
+// secret gives the key of a server. A system without a keychain has no keys, and many servers want none.
+func (a *app) secret(ctx context.Context, identity string) (string, error) {
+	key, err := a.secrets.Get(ctx, identity)
+	if errors.Is(err, persistence.ErrNoStore) {
+		a.log.Warn("no key can be had", "server", identity, "error", err)
+		return "", nil
+	}
+	return key, err
+}
+
+// setKey stores a key, "" forgets it, and lets the line try again.
+func (a *app) setKey(ctx context.Context, server, key string) error {
+	if err := storeKey(ctx, a.secrets, cmp.Or(server, a.settings.now().Server), key); err != nil {
+		return err
+	}
+	return a.line.Do(ctx, connection.KeyChanged{})
+}
