@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -85,7 +86,7 @@ func (w *world) start() {
 func (w *world) deliver(_ wire.Target, e wire.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if e.Agent == wire.AgentUnknown && len(e.ID) > 0 {
+	if len(e.ID) > 0 && !bytes.Contains(e.Body, []byte("agent_state_changed")) { // no server replays all of those
 		w.applied = append(w.applied, string(e.ID))
 	}
 }
