@@ -9,7 +9,8 @@ import (
 // clock_gettime(3): CLOCK_UPTIME_RAW counts like CLOCK_MONOTONIC_RAW, but "does not increment while the system is
 // asleep".
 func clocks() (going, standing func() time.Duration) {
-	return func() time.Duration { return clock(unix.CLOCK_MONOTONIC_RAW) }, func() time.Duration { return clock(unix.CLOCK_UPTIME_RAW) }
+	return func() time.Duration { return clock(unix.CLOCK_MONOTONIC_RAW) },
+		func() time.Duration { return clock(unix.CLOCK_UPTIME_RAW) }
 }
 
 func clock(id int32) time.Duration {

@@ -9,7 +9,8 @@ import (
 // clock_gettime(2): CLOCK_BOOTTIME is CLOCK_MONOTONIC "except that it also includes any time that the system is
 // suspended".
 func clocks() (going, standing func() time.Duration) {
-	return func() time.Duration { return clock(unix.CLOCK_BOOTTIME) }, func() time.Duration { return clock(unix.CLOCK_MONOTONIC) }
+	return func() time.Duration { return clock(unix.CLOCK_BOOTTIME) },
+		func() time.Duration { return clock(unix.CLOCK_MONOTONIC) }
 }
 
 func clock(id int32) time.Duration {

@@ -75,7 +75,8 @@ func connect(ctx context.Context, conn net.Conn, via *url.URL, addr string) (net
 
 func ask(conn net.Conn, via *url.URL, addr string) (net.Conn, error) {
 	fail := &ProxyError{Host: addressOf(via)}
-	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr, Header: http.Header{"User-Agent": {"Handline"}}}
+	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr,
+		Header: http.Header{"User-Agent": {"Handline"}}}
 	if via.User != nil {
 		password, _ := via.User.Password()
 		login := base64.StdEncoding.EncodeToString([]byte(via.User.Username() + ":" + password))
