@@ -50,9 +50,10 @@ func show(ctx context.Context, cancel context.CancelCauseFunc, o Options, d desk
 
 	var ours, drawer sync.WaitGroup
 	var err error
-	ended := make(chan struct{})
+	built, ended := make(chan struct{}), make(chan struct{})
 	done := make(chan struct{}) // closed when the drawer must end
 	ready := func() {           // must return: the menu is not served before
+		defer close(built)
 		items := build(o.First)
 		drawer.Go(func() { b.draw(items, o.First, done) })
 		for id, item := range items {
@@ -64,6 +65,7 @@ func show(ctx context.Context, cancel context.CancelCauseFunc, o Options, d desk
 		cancel(nil) // after this, nothing else can be the reason for the end
 		b.over.Store(true)
 		close(ended)
+		waitFor(built, quitWithin) // before that, macOS would lose the call, and there is only one
 		systray.Quit()
 	})
 	// exit comes on the main thread when macOS ends the app by itself, and then Run never returns: what is ours gets
@@ -71,10 +73,7 @@ func show(ctx context.Context, cancel context.CancelCauseFunc, o Options, d desk
 	exit := func() {
 		b.over.Store(true)
 		cancel(ErrSessionOver)
-		select {
-		case <-ended:
-		case <-time.After(quitWithin):
-		}
+		waitFor(ended, quitWithin)
 	}
 	loop(func() { systray.Run(ready, exit) }, ended)
 	exit()

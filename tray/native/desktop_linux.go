@@ -106,8 +106,5 @@ func loop(run func(), ended <-chan struct{}) {
 		return
 	case <-ended:
 	}
-	select {
-	case <-returned:
-	case <-time.After(quitWithin):
-	}
+	waitFor(returned, quitWithin)
 }

@@ -35,7 +35,8 @@ type Options struct {
 	First tray.View
 	// Act makes a click on the icon a tray.Tap. It is always false on macOS, where a click opens the menu.
 	Act bool
-	// Log is told, once, why there is no icon and what would help. nil: slog.Default.
+	// Log is told, once, why there is no icon and what would help. It must not write through package log, which is
+	// led to it while the icon is there. nil: discarded.
 	Log *slog.Logger
 }
 
@@ -47,7 +48,7 @@ type Options struct {
 // place for icons, the icon appears as soon as there is one.
 func Run(ctx context.Context, o Options, start func(context.Context, tray.Bar) error) error {
 	if o.Log == nil {
-		o.Log = slog.Default()
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -74,3 +75,11 @@ type headless struct{}
 func (headless) Show(tray.View)            {}
 func (headless) Notify(tray.Notice)        {}
 func (headless) Clicks() <-chan tray.Click { return nil }
+
+// waitFor waits for an end, but not for ever: what the desktop does with a call is not ours to promise.
+func waitFor(end <-chan struct{}, d time.Duration) {
+	select {
+	case <-end:
+	case <-time.After(d):
+	}
+}

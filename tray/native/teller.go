@@ -82,8 +82,5 @@ func (t *teller) close() {
 func waitAtMost(g *sync.WaitGroup, d time.Duration) {
 	gone := make(chan struct{})
 	go func() { g.Wait(); close(gone) }()
-	select {
-	case <-gone:
-	case <-time.After(d):
-	}
+	waitFor(gone, d)
 }
