@@ -102,11 +102,14 @@ func (c *Client) look(ctx context.Context, base *url.URL, t wire.Target) (Server
 	return Server{}, stranger(base, first)
 }
 
-// decisive says whether a failure is about the way to the server, so that further questions would meet it too.
+// decisive says whether a failure is about the way to the server, so that further questions would meet it too. A refused
+// or unknown path is not.
 func decisive(f network.Failure) bool {
 	switch f.Cause {
-	case network.NotABackend, network.Forbidden, network.Auth, network.Gone, network.Protocol, network.TooBig:
-		return f.Status == 0 && f.Cause == network.NotABackend || f.Status/100 == 3
+	case network.NotABackend:
+		return f.Status == 0 || f.Status/100 == 3 && f.Suspect
+	case network.Forbidden, network.Auth, network.Gone, network.Protocol, network.TooBig:
+		return false
 	}
 	return true
 }
@@ -118,7 +121,7 @@ func stranger(base *url.URL, first error) network.Failure {
 	case first == nil:
 	case g.Suspect:
 		f.Verdict, f.Suspect, f.Status, f.Detail = network.Retry, true, g.Status, "a web page"
-	case g.Status == http.StatusUnauthorized || g.Status == http.StatusForbidden:
+	case g.Status == http.StatusUnauthorized, g.Status == http.StatusForbidden, g.Status/100 == 3:
 		return g
 	case g.Status/100 == 2:
 		f.Detail = "a web page"
