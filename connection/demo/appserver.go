@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // starting is how long a sandbox takes after it was resumed.
@@ -45,7 +43,7 @@ func (s *Server) appServer() http.Handler {
 	mux.HandleFunc("GET /oauth/device/verify", s.deviceVerify)
 	runtime := s.agentServer(s.runtimeKey)
 	mux.HandleFunc("/runtime/{number}/", func(w http.ResponseWriter, r *http.Request) { s.runtimes(w, r, runtime) })
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { page(w, "OpenHands Cloud") })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { page(w, "OpenHands Cloud") })
 	return mux
 }
 
@@ -89,11 +87,6 @@ func (s *Server) runtimes(w http.ResponseWriter, r *http.Request, runtime http.H
 		return
 	}
 	http.StripPrefix("/runtime/"+number, runtime).ServeHTTP(w, r)
-	if s.opt.Rotating && websocket.IsWebSocketUpgrade(r) {
-		s.mu.Lock()
-		s.runtime++
-		s.mu.Unlock()
-	}
 }
 
 // appInfo shows a conversation. Where its sandbox does not run, nothing about its runtime is known.
@@ -190,66 +183,4 @@ func (s *Server) appPause(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	s.cut()
 	answer(w, 200, map[string]any{"success": true})
-}
-
-// device is a login under way.
-type device struct {
-	code     string
-	approved bool
-	denied   bool
-	asked    time.Time // when the token was last asked for
-	until    time.Time
-}
-
-const (
-	deviceEvery = 5 * time.Second // how often a client may ask
-	deviceLife  = 10 * time.Minute
-)
-
-func (s *Server) deviceAuthorize(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.device = device{code: s.uuid(), until: time.Now().Add(deviceLife)}
-	code := s.device.code
-	s.mu.Unlock()
-	verify := origin(r) + "/oauth/device/verify"
-	answer(w, 200, map[string]any{
-		"device_code": code, "user_code": "DEMO-1234", "verification_uri": verify,
-		"verification_uri_complete": verify + "?user_code=DEMO-1234",
-		"expires_in":                int(deviceLife.Seconds()), "interval": int(deviceEvery.Seconds()),
-	})
-}
-
-func (s *Server) deviceToken(w http.ResponseWriter, r *http.Request) {
-	code := r.PostFormValue("device_code")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d := &s.device
-	now, fault := time.Now(), map[string]any{}
-	switch {
-	case d.code == "" || code != d.code:
-		fault["error"] = "invalid_grant"
-	case now.After(d.until):
-		fault["error"] = "expired_token"
-	case d.denied:
-		fault["error"] = "access_denied"
-	case now.Sub(d.asked) < deviceEvery:
-		fault["error"], fault["interval"] = "slow_down", int(2*deviceEvery.Seconds())
-	case !d.approved:
-		fault["error"] = "authorization_pending"
-	default:
-		*d = device{}
-		answer(w, 200, map[string]any{"access_token": s.opt.Key, "token_type": "Bearer"})
-		return
-	}
-	d.asked = now
-	answer(w, http.StatusBadRequest, fault)
-}
-
-// deviceVerify is the page on which a person says yes, or no with ?deny=1.
-func (s *Server) deviceVerify(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.device.denied = r.URL.Query().Has("deny")
-	s.device.approved = !s.device.denied
-	s.mu.Unlock()
-	page(w, "You may close this page.")
 }

@@ -52,6 +52,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, script func(*sock
 	reader.Wait()
 	s.mu.Lock()
 	delete(s.sockets, k)
+	if s.opt.Rotating {
+		s.runtime++
+	}
 	s.mu.Unlock()
 }
 

@@ -50,7 +50,8 @@ type conversation struct {
 	log       []event
 	num, seq  int // of the next event
 	updated   time.Time
-	busy      bool      // a prompt is being answered (voice-code's session lock)
+	busy      int       // prompts that are being answered (voice-code's session lock)
+	turns     int       // prompts that have been answered
 	watchers  int       // sockets on it (the agent-server takes fifty)
 	woken     time.Time // when its sandbox was resumed
 	acked     int       // voice-code's replay: events before this place in the history are confirmed

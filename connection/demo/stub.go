@@ -1,5 +1,0 @@
-package demo
-
-import "net/http"
-
-func (s *Server) voiceCode() http.Handler { return http.NotFoundHandler() }
