@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"handline/connection"
+	"handline/connection/backend"
 	"handline/connection/network"
 )
 
 // Problem is why the API did not do what was asked: {"error": {…}} on the wire, an error in Go.
 type Problem struct {
 	Status int    `json:"-"`    // of the HTTP answer
-	Code   string `json:"code"` // a network.Cause, or one of: bad-request, not-found, method, too-large, internal
+	Code   string `json:"code"` // a network.Cause, or one of: bad-request, not-found, method, too-large, not-offered, internal
 	Text   string `json:"text"` // what is
 	Means  string `json:"means,omitempty"`
 	Advice string `json:"advice,omitempty"` // what to do
@@ -37,6 +38,9 @@ func ProblemOf(err error, server string) *Problem {
 	if errors.As(err, &f) {
 		why := connection.Explain(f, server)
 		return &Problem{http.StatusBadGateway, string(why.Code), why.Text, why.Means, why.Advice}
+	}
+	if errors.Is(err, backend.ErrNoQuestion) {
+		return &Problem{Status: http.StatusNotImplemented, Code: "not-offered", Text: "This kind of server has no way to ask that"}
 	}
 	return &Problem{Status: http.StatusInternalServerError, Code: "internal", Text: err.Error()}
 }

@@ -45,7 +45,9 @@ type API struct {
 type Conversation struct {
 	ID      string    `json:"id"`
 	Title   string    `json:"title,omitempty"`
-	State   string    `json:"state,omitempty"` // in the server's words: running, paused
+	Running bool      `json:"running"`         // it can be joined without waking anything
+	Asleep  bool      `json:"asleep"`          // joining it needs a click: it is paused or stopped
+	Agent   string    `json:"agent,omitempty"` // as in the snapshot
 	Updated time.Time `json:"updated,omitzero"`
 }
 

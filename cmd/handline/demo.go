@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -25,10 +30,11 @@ type demoCmd struct {
 }
 
 // The demo's addresses. Names under .example belong to nobody (RFC 2606), and the demo's dialer leads them to its own
-// listeners on loopback. The backend has a name because a server on this machine is never taken to be behind a captive
-// portal.
+// listeners on loopback. The backend has a name and a certificate because a server on this machine is never taken to be
+// behind a captive portal, and because a refusal without TLS might be a portal's.
 const (
-	demoServer = "http://openhands.example"
+	demoHost   = "openhands.example"
+	demoServer = "https://" + demoHost
 	demoProbe  = "http://probe.example/"
 	demoKey    = "demo-key"
 )
@@ -81,7 +87,9 @@ type stage struct {
 	server *demo.Server
 	portal atomic.Bool // the stand-in for the probe answers like a portal
 	told   string      // what the headline said last was about
+	lines  int         // headlines said in this act
 	c      *console
+	trust  *tls.Config
 }
 
 // Run plays the moods in a home that is thrown away.
@@ -95,7 +103,11 @@ func (d demoCmd) Run(c *console) error {
 		return fmt.Errorf("making a home for the demo: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	s := &stage{c: c, server: demo.New(demo.Options{Dialect: demo.V0, Key: demoKey})}
+	cert, trust, err := demoTLS()
+	if err != nil {
+		return err
+	}
+	s := &stage{c: c, trust: trust, server: demo.New(demo.Options{Dialect: demo.V0, Key: demoKey, TLS: cert})}
 	defer s.server.Close()
 	parts, ctx := errgroup.WithContext(c.ctx)
 	ctx, stop := context.WithCancel(ctx)
@@ -162,7 +174,7 @@ func (s *stage) build(dir string, parts *errgroup.Group) error {
 	if err := persistence.SaveConfig(home.Config(), demoConfig()); err != nil {
 		return err
 	}
-	leads := map[string]string{"openhands.example:80": backend.Addr().String(), "probe.example:80": probe.Addr().String()}
+	leads := map[string]string{demoHost + ":443": backend.Addr().String(), "probe.example:80": probe.Addr().String()}
 	secrets := persistence.Memory()
 	if err := secrets.Set(s.ctx, demoServer, demoKey); err != nil {
 		return err
@@ -175,6 +187,7 @@ func (s *stage) build(dir string, parts *errgroup.Group) error {
 			}
 			return new(net.Dialer).DialContext(ctx, network, to)
 		},
+		tls:     s.trust,
 		secrets: secrets,
 	}, "")
 	if err != nil {
@@ -191,11 +204,39 @@ func (s *stage) build(dir string, parts *errgroup.Group) error {
 func demoConfig() persistence.Config {
 	v := persistence.Default()
 	v.Server, v.Conversation, v.Dialect = demoServer, demo.DefaultConversation, "auto"
-	v.ConnectAtLaunch, v.Probe, v.Proxy, v.AllowPlaintext = "always", demoProbe, "off", []string{demoServer}
+	v.ConnectAtLaunch, v.Probe, v.Proxy = "always", demoProbe, "off"
 	const s = persistence.Duration(time.Second)
 	v.Retry = persistence.Retry{InitialDelay: s / 4, Factor: 1.5, MaxDelay: s, MaxAttempts: 50, Jitter: 0.3}
 	v.Heartbeat = persistence.Heartbeat{Idle: 5 * s, Looking: s, Timeout: s}
 	return v
+}
+
+// demoTLS makes the backend's certificate, which nobody but the demo trusts and which lasts as long as the demo.
+func demoTLS() (server, client *tls.Config, err error) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making the demo's certificate: %w", err)
+	}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "The demo of Handline"},
+		DNSNames:     []string{demoHost},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		IsCA:         true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(nil, about, about, public, private)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making the demo's certificate: %w", err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making the demo's certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+	server = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}}
+	return server, &tls.Config{RootCAs: roots}, nil
 }
 
 // serveProbe stands in for the page by which portals are found.
@@ -228,11 +269,16 @@ func (s *stage) play(acts []act) error {
 	for i, a := range acts {
 		fmt.Fprintf(s.c.out, "\n%s\n  %s\n", s.c.paint("1", a.mood.Name()), a.mood.Says())
 		before := s.app.line.Snapshot()
+		s.lines = 0
 		s.portal.Store(a.mood == demo.Captive || a.mood == demo.CaptiveHTML)
 		s.server.SetMood(a.mood)
 		if !s.watch(showsWithin, func(now connection.Snapshot) bool { return a.seen(now, before) }) && s.ctx.Err() == nil {
 			fmt.Fprintf(s.c.out, "  This should have been seen: %s\n", a.shows)
 			wrong++
+		}
+		if s.lines == 0 { // nothing changed, and that is what was to be seen
+			s.told = ""
+			s.tell(s.app.line.Snapshot())
 		}
 		if s.c.tty {
 			s.watch(reading, func(connection.Snapshot) bool { return false })
@@ -290,13 +336,17 @@ func (s *stage) watch(patience time.Duration, done func(connection.Snapshot) boo
 	return false
 }
 
-// tell says the headline when what matters of it has changed; the round trip moves all the time.
+// tell says the headline when what matters of it has changed; the round trip moves all the time, and catching up is a
+// matter of milliseconds here.
 func (s *stage) tell(now connection.Snapshot) {
+	if now.Syncing {
+		return
+	}
 	what := now.Text + string(now.Cause.Code) + string(now.Quality)
 	if what == s.told {
 		return
 	}
-	s.told = what
+	s.told, s.lines = what, s.lines+1
 	at := time.Now()
 	s.c.line("  "+at.Format("15:04:05 ")+s.c.dot(now), now.Headline(at))
 }

@@ -75,7 +75,14 @@ func (k conversationsCmd) Run(c *console) error {
 			}
 			continue
 		}
-		row(c.out, v.ID, v.State, v.Title)
+		state := ""
+		switch {
+		case v.Running:
+			state = "running"
+		case v.Asleep:
+			state = "asleep"
+		}
+		row(c.out, v.ID, state, v.Title)
 	}
 	return nil
 }

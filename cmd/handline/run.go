@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,6 +73,7 @@ func (c *console) alreadyRunning(client *diagnostics.Client, running persistence
 type world struct {
 	// dial opens plain TCP; nil = the system. With it the network around this machine is not watched.
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	tls  *tls.Config // nil = the system's roots
 	// secrets keep the keys; nil = HANDLINE_TOKEN and the keychain.
 	secrets *persistence.Secrets
 }
@@ -120,7 +122,7 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 
 	do := func(ctx context.Context, c connection.Command) error { return a.line.Do(ctx, c) }
 	a.settings = newSettings(home.Config(), loaded.Config, do)
-	a.dialer = network.Dialer{Proxy: a.proxy, Raw: w.dial}
+	a.dialer = network.Dialer{Proxy: a.proxy, Raw: w.dial, TLS: w.tls}
 	a.backend = &backend.Client{Dialer: a.dialer, MayCarry: a.mayCarry}
 	pace := pace(loaded.Config)
 	a.line = connection.New(connection.Options{
@@ -129,7 +131,10 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 		Heartbeat: pace.Heartbeat,
 		Wanted:    wanted(loaded.Config.ConnectAtLaunch, a.state),
 		Dialer:    a.dialer,
+		Locate:    a.backend.Locate,
 		Secret:    a.secret,
+		History:   a.backend.History,
+		Explain:   a.backend.Explain,
 		MayCarry:  a.mayCarry,
 		Compress:  a.compress,
 		Portal:    a.portal,
@@ -277,14 +282,14 @@ func host(server string) string {
 // What follows asks the configuration at each call, so that a change needs no restart.
 
 func (a *app) proxy(to *url.URL) (*url.URL, error) {
-	setting := a.settings.now().Proxy
-	switch setting {
-	case "auto":
-		setting = ""
+	switch setting := a.settings.now().Proxy; setting {
 	case "off":
-		setting = "direct"
+		return nil, nil
+	case "auto":
+		return network.Proxies("")(to)
+	default:
+		return network.Proxies(setting)(to)
 	}
-	return network.Proxies(setting)(to)
 }
 
 func (a *app) mayCarry(to *url.URL) error {
@@ -349,6 +354,8 @@ func (a *app) api() diagnostics.API {
 		Asked:         a.secrets.AskAgain,
 		SetKey:        a.setKey,
 		Timeline:      a.state.Timeline,
+		Conversations: a.conversations,
+		History:       a.history,
 		Quit: func() {
 			select {
 			case a.quit <- struct{}{}:
@@ -374,4 +381,61 @@ func (a *app) setKey(ctx context.Context, server, key string) error {
 		return err
 	}
 	return a.line.Do(ctx, connection.KeyChanged{})
+}
+
+// mostConversations is how many the server is asked for.
+const mostConversations = 100
+
+func (a *app) conversations(ctx context.Context) ([]diagnostics.Conversation, error) {
+	t, key, err := a.asker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.backend.Conversations(ctx, t, key, mostConversations)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]diagnostics.Conversation, len(found))
+	for i, f := range found {
+		list[i] = diagnostics.Conversation{
+			ID: f.ID, Title: f.Title, Running: f.Running, Asleep: f.Asleep, Agent: string(f.State), Updated: f.Updated,
+		}
+	}
+	return list, nil
+}
+
+// history asks the server, not the line, so it works while the line is down.
+func (a *app) history(ctx context.Context, after string, each func(diagnostics.Event) error) error {
+	t, key, err := a.asker(ctx)
+	if err != nil {
+		return err
+	}
+	place, err := a.backend.Locate(ctx, t, key, false)
+	if err != nil {
+		return err
+	}
+	if place.Hello.Conversation == "" || place.Dialect != wire.SocketIO && place.Dialect != wire.Events {
+		return backend.ErrNoQuestion
+	}
+	codec, err := wire.New(place.Dialect, place.Hello)
+	if err != nil {
+		return err
+	}
+	return a.backend.History(ctx, place, after, func(item []byte) error {
+		e, err := codec.Item(item)
+		if err != nil {
+			return fmt.Errorf("reading the history: %w", err)
+		}
+		return each(told(e))
+	})
+}
+
+// asker gives what a question to the server needs besides the question.
+func (a *app) asker(ctx context.Context) (wire.Target, string, error) {
+	t := target(a.settings.now())
+	if t.Server == "" {
+		return t, "", network.Failure{Cause: network.NotSetUp}
+	}
+	key, err := a.secret(ctx, t.Identity())
+	return t, key, err
 }
