@@ -82,7 +82,7 @@ func (s *Server) Rotate() {
 // runtimes stands for the proxy before the sandboxes: where no runtime is, it answers 404 itself.
 func (s *Server) runtimes(w http.ResponseWriter, r *http.Request, runtime http.Handler) {
 	number := r.PathValue("number")
-	if number != strconv.Itoa(s.runtimeNumber()) || !s.view(s.talks[0]).running {
+	if number != strconv.Itoa(s.runtimeNumber()) || !s.view(s.main).running {
 		http.NotFound(w, r)
 		return
 	}

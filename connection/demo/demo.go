@@ -7,10 +7,11 @@
 package demo
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -78,6 +79,7 @@ type Server struct {
 	changed chan struct{} // closed and replaced when the mood changes
 	news    chan struct{} // closed and replaced when an event is published
 	dice    *rand.Rand
+	main    *conversation // the first, where things happen; set once
 	talks   []*conversation
 	sockets map[*socket]struct{}
 	seen    Seen
@@ -112,7 +114,11 @@ func New(o Options) *Server {
 	for i, id := range o.Conversations {
 		s.talks = append(s.talks, &conversation{id: id, title: fmt.Sprintf("Demo %d", i+1), running: i == 0, state: waiting})
 	}
-	s.http = &http.Server{Handler: s, ConnState: s.connState, TLSConfig: o.TLS, Protocols: new(http.Protocols)}
+	s.main = s.talks[0]
+	s.http = &http.Server{
+		Handler: s, ConnState: s.connState, TLSConfig: o.TLS, Protocols: new(http.Protocols),
+		ErrorLog: log.New(io.Discard, "", 0), // broken handshakes are what is being played
+	}
 	s.http.Protocols.SetHTTP1(true)
 	s.work.Go(s.author)
 	return s
@@ -161,7 +167,8 @@ func (s *Server) Serve(ln net.Listener) error {
 	s.mu.Unlock()
 	s.turn.Unlock()
 	if closed {
-		return ln.Close()
+		s.door.close()
+		return nil
 	}
 	defer s.work.Done()
 	var err error
@@ -210,62 +217,6 @@ func (s *Server) connState(_ net.Conn, to http.ConnState) {
 	}
 }
 
-// SetMood changes the behaviour at once, for open sockets too.
-func (s *Server) SetMood(m Mood) {
-	s.turn.Lock()
-	defer s.turn.Unlock()
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
-	}
-	s.mood, s.since = m, time.Now()
-	close(s.changed)
-	s.changed = make(chan struct{})
-	s.mu.Unlock()
-	if m == SlowReplay {
-		s.Publish(missed)
-	}
-	if s.door != nil && m == Down {
-		s.door.shut()
-	}
-	if moods[m].cuts {
-		s.cut()
-	}
-	if s.door != nil && m != Down {
-		s.door.open()
-	}
-}
-
-// Mood is what the server is in now.
-func (s *Server) Mood() Mood {
-	m, _ := s.now()
-	return m
-}
-
-// now gives the mood, and a channel that is closed when it is changed.
-func (s *Server) now() (Mood, <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.mood == Draining && time.Since(s.since) >= away {
-		return Steady, s.changed
-	}
-	return s.mood, s.changed
-}
-
-// cut resets every open socket.
-func (s *Server) cut() {
-	s.mu.Lock()
-	open := make([]*socket, 0, len(s.sockets))
-	for k := range s.sockets {
-		open = append(open, k)
-	}
-	s.mu.Unlock()
-	for _, k := range open {
-		k.abort()
-	}
-}
-
 // ServeHTTP implements http.Handler: the mood first, then the dialect.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
@@ -283,15 +234,4 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.front(w, r) {
 		s.speak.ServeHTTP(w, r)
 	}
-}
-
-// stall waits until the mood changes, and says whether somebody still wants an answer.
-func (s *Server) stall(ctx context.Context, changed <-chan struct{}) bool {
-	select {
-	case <-changed:
-		return true
-	case <-ctx.Done():
-	case <-s.done:
-	}
-	return false
 }

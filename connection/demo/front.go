@@ -103,3 +103,31 @@ func number(r *http.Request, name string, otherwise int) int {
 	}
 	return n
 }
+
+// textIn finds what a user said in a message of any of the shapes clients use, "" = nothing.
+func textIn(body []byte) string {
+	var m struct {
+		Text    string `json:"text"`
+		Message string `json:"message"`
+		Args    struct {
+			Content string `json:"content"`
+		} `json:"args"`
+		Content json.RawMessage `json:"content"`
+	}
+	if json.Unmarshal(body, &m) != nil {
+		return ""
+	}
+	var parts []struct {
+		Text string `json:"text"`
+	}
+	_ = json.Unmarshal(m.Content, &parts) // it may be a text, or not there
+	for _, p := range parts {
+		m.Text += p.Text
+	}
+	for _, t := range []string{m.Text, m.Args.Content, m.Message} {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}

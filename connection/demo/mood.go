@@ -1,6 +1,9 @@
 package demo
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Mood is how the backend behaves towards everybody.
 type Mood int
@@ -78,3 +81,70 @@ func (m Mood) Name() string { return moods[m].name }
 func (m Mood) Says() string { return moods[m].says }
 
 func (m Mood) String() string { return m.Name() }
+
+// SetMood changes the behaviour at once, for open sockets too.
+func (s *Server) SetMood(m Mood) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.mood, s.since = m, time.Now()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
+	if m == SlowReplay {
+		s.Publish(missed)
+	}
+	if s.door != nil && m == Down {
+		s.door.shut()
+	}
+	if moods[m].cuts {
+		s.cut()
+	}
+	if s.door != nil && m != Down {
+		s.door.open()
+	}
+}
+
+// Mood is what the server is in now.
+func (s *Server) Mood() Mood {
+	m, _ := s.now()
+	return m
+}
+
+// now gives the mood, and a channel that is closed when it is changed.
+func (s *Server) now() (Mood, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mood == Draining && time.Since(s.since) >= away {
+		return Steady, s.changed
+	}
+	return s.mood, s.changed
+}
+
+// cut resets every open socket.
+func (s *Server) cut() {
+	s.mu.Lock()
+	open := make([]*socket, 0, len(s.sockets))
+	for k := range s.sockets {
+		open = append(open, k)
+	}
+	s.mu.Unlock()
+	for _, k := range open {
+		k.abort()
+	}
+}
+
+// stall waits until the mood changes, and says whether somebody still wants an answer.
+func (s *Server) stall(ctx context.Context, changed <-chan struct{}) bool {
+	select {
+	case <-changed:
+		return true
+	case <-ctx.Done():
+	case <-s.done:
+	}
+	return false
+}

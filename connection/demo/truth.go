@@ -57,23 +57,6 @@ type conversation struct {
 	acked     int       // voice-code's replay: events before this place in the history are confirmed
 }
 
-// lines are what the agent says, runs and sees, in turn.
-var lines = [...]struct {
-	kind kind
-	text string
-}{
-	{said, "Let me read the failing test first."},
-	{ran, "go test ./..."},
-	{output, "--- FAIL: TestResume (0.02s)\nFAIL"},
-	{said, "The cursor is saved too early. I will move it behind the apply step."},
-	{ran, "git diff --stat"},
-	{output, " resume.go | 4 ++--\n 1 file changed, 2 insertions(+), 2 deletions(-)"},
-	{said, "Grüße an alle: \"schön\" \\ done? 你好 🚀"},
-}
-
-// states are what the agent goes through every ten seconds.
-var states = [...]state{working, waiting, working, finished}
-
 // publish appends an event and wakes the sockets.
 func (s *Server) publish(c *conversation, k kind, text string, to state) event {
 	s.mu.Lock()
@@ -125,47 +108,6 @@ func (s *Server) stamp(c *conversation) time.Time {
 func (s *Server) uuid() string {
 	a, b := s.dice.Uint64(), s.dice.Uint64()
 	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>48&0x3fff|0x8000, b&0xffffffffffff)
-}
-
-// step is the next thing that happens in a conversation.
-func (s *Server) step(c *conversation) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := lines[c.seq%len(lines)]
-	s.add(c, l.kind, l.text, "")
-}
-
-// Publish makes n events happen in the first conversation, at once.
-func (s *Server) Publish(n int) {
-	for range n {
-		s.step(s.talks[0])
-	}
-}
-
-// TurnTo changes the agent's state in the first conversation: working, waiting, finished, paused or error.
-func (s *Server) TurnTo(to string) { s.publish(s.talks[0], turned, "", state(to)) }
-
-// author lets the first conversation happen, as fast as the mood has it, whether anybody listens or not.
-func (s *Server) author() {
-	last, turn := time.Now(), 0
-	for {
-		mood, changed := s.now()
-		var tick <-chan time.Time
-		if every := moods[mood].every; every > 0 {
-			tick = time.After(every)
-		}
-		select {
-		case <-tick:
-			s.step(s.talks[0])
-			if time.Since(last) >= 10*time.Second {
-				s.publish(s.talks[0], turned, "", states[turn%len(states)])
-				last, turn = time.Now(), turn+1
-			}
-		case <-changed:
-		case <-s.done:
-			return
-		}
-	}
 }
 
 // find gives a conversation, nil where there is none of that id. A UUID may be written without its dashes.
@@ -239,7 +181,7 @@ type view struct {
 func (s *Server) view(c *conversation) view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	asleep := s.mood == Asleep && c == s.talks[0]
+	asleep := s.mood == Asleep && c == s.main
 	return view{c.id, c.title, c.running && !asleep, c.state, c.updated, c.woken, c.seq}
 }
 
