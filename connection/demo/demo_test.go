@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -252,41 +251,6 @@ func TestFrontDoor(t *testing.T) {
 			require.Equal(t, 1, s.Dials())
 		})
 	}
-}
-
-func TestDownRefusesAndComesBackAtTheSameAddress(t *testing.T) {
-	play(t, Options{Dialect: V0}, func(t *testing.T, s stage) {
-		ws, _ := s.v0(t, "")
-		s.SetMood(Down)
-		require.ErrorIs(t, end(ws), syscall.ECONNRESET)
-		_, _, err := s.ws.Dial("ws://demo"+v0Path, nil)
-		require.ErrorIs(t, err, syscall.ECONNREFUSED)
-		s.SetMood(Steady)
-		s.v0(t, "")
-	})
-}
-
-func TestDownOnRealSockets(t *testing.T) {
-	s := New(Options{Dialect: V0})
-	defer s.Close()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
-	url := "ws://" + ln.Addr().String() + v0Path
-	ws, _, err := websocket.DefaultDialer.Dial(url, nil)
-	require.NoError(t, err)
-	defer ws.Close()
-	s.SetMood(Down)
-	require.Error(t, end(ws))
-	_, _, err = websocket.DefaultDialer.Dial(url, nil)
-	require.ErrorIs(t, err, syscall.ECONNREFUSED)
-	s.SetMood(Steady)
-	again, _, err := websocket.DefaultDialer.Dial(url, nil)
-	require.NoError(t, err)
-	defer again.Close()
-	s.Close()
-	require.NoError(t, <-served)
 }
 
 func TestDrainingSaysGoodbyeAndIsBackAfterThreeSeconds(t *testing.T) {
