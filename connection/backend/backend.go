@@ -106,7 +106,7 @@ func (c *Client) ask(ctx context.Context, method string, base *url.URL, path str
 	key.on(req.Header)
 	res, err := c.Dialer.Client().Do(req)
 	if err != nil {
-		return nil, u, failed(err, u)
+		return nil, u, network.Classify(err, u, nil, nil)
 	}
 	if res.StatusCode/100 == 2 && isJSON(res) {
 		return res, u, nil
@@ -116,15 +116,8 @@ func (c *Client) ask(ctx context.Context, method string, base *url.URL, path str
 	return nil, u, network.Classify(nil, u, res, start)
 }
 
-// failed classifies an error. One thing is known here that the network does not tell apart: who answers in words that
-// are not HTTP.
-func failed(err error, u *url.URL) network.Failure {
-	f := network.Classify(err, u, nil, nil)
-	if strings.Contains(err.Error(), `"SSH-`) {
-		f.Cause, f.Verdict, f.Suspect, f.Detail = network.NotABackend, network.Thrice, false, "an SSH server"
-	}
-	return f
-}
+// errShape is JSON of another shape than the one expected.
+var errShape = errors.New("the answer has another shape")
 
 // unreadable is the failure behind an answer that broke off or was not the JSON it said it was.
 func unreadable(err error, left int64, u *url.URL) network.Failure {
@@ -133,7 +126,7 @@ func unreadable(err error, left int64, u *url.URL) network.Failure {
 	switch {
 	case left <= 0:
 		return network.Failure{Cause: network.TooBig, Verdict: network.Thrice, Host: u.Host, Detail: "the answer is too long"}
-	case errors.As(err, &syntax), errors.As(err, &kind):
+	case errors.As(err, &syntax), errors.As(err, &kind), errors.Is(err, errShape):
 		return network.Failure{Cause: network.Protocol, Verdict: network.Thrice, Host: u.Host, Detail: "the answer is not the JSON expected"}
 	}
 	return network.Classify(err, u, nil, nil)

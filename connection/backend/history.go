@@ -143,7 +143,7 @@ type stream struct {
 }
 
 func (s *stream) read() error {
-	if _, err := s.Token(); err != nil { // {
+	if err := s.begin('{'); err != nil {
 		return err
 	}
 	for s.More() && s.refused == nil {
@@ -175,7 +175,7 @@ func (s *stream) read() error {
 }
 
 func (s *stream) items() error {
-	if _, err := s.Token(); err != nil { // [
+	if err := s.begin('['); err != nil {
 		return err
 	}
 	for s.More() && s.refused == nil {
@@ -187,6 +187,15 @@ func (s *stream) items() error {
 		s.refused = s.each(item)
 	}
 	return s.end()
+}
+
+// begin takes the opening bracket.
+func (s *stream) begin(bracket json.Delim) error {
+	token, err := s.Token()
+	if err == nil && token != bracket {
+		err = errShape
+	}
+	return err
 }
 
 // end takes the closing bracket; a page that broke off has none.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"handline/connection/network"
 	"handline/connection/wire"
@@ -74,6 +76,8 @@ func (c *Client) look(ctx context.Context, base *url.URL, t wire.Target) (Server
 	switch f := asFailure(first); {
 	case first == nil && info.Title == "OpenHands Agent Server":
 		return Server{Kind: AgentServer, Version: info.Version}, nil
+	case first != nil && f.Status == 0 && (f.Cause == network.Reset || f.Cause == network.NotABackend):
+		return Server{}, c.listen(ctx, base, f)
 	case first != nil && decisive(f):
 		return Server{}, f
 	}
@@ -107,11 +111,40 @@ func (c *Client) look(ctx context.Context, base *url.URL, t wire.Target) (Server
 func decisive(f network.Failure) bool {
 	switch f.Cause {
 	case network.NotABackend:
-		return f.Status == 0 || f.Status/100 == 3 && f.Suspect
+		return f.Status/100 == 3 && f.Suspect
 	case network.Forbidden, network.Auth, network.Gone, network.Protocol, network.TooBig:
 		return false
 	}
 	return true
+}
+
+// listen hears whether somebody speaks before being asked, which no web server does, when HTTP got no answer.
+func (c *Client) listen(ctx context.Context, base *url.URL, f network.Failure) network.Failure {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	plain := *base
+	if plain.Port() == "" && plain.Scheme == "https" {
+		plain.Host = net.JoinHostPort(plain.Hostname(), "443")
+	}
+	plain.Scheme = "http"
+	conn, err := c.Dialer.Dial(ctx, &plain)
+	if err != nil {
+		return f
+	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	defer conn.Close()
+	banner := make([]byte, 64)
+	n, _ := io.ReadAtLeast(conn, banner, 4)
+	switch {
+	case n < 4:
+		return f
+	case string(banner[:4]) == "SSH-": // RFC 4253 section 4.2
+		f.Detail = "an SSH server"
+	default:
+		f.Detail = "a server that speaks first, as mail servers do"
+	}
+	f.Cause, f.Verdict, f.Suspect = network.NotABackend, network.Thrice, false
+	return f
 }
 
 // stranger says what was found in place of a backend. first is what the first question met, nil = JSON of another kind.
