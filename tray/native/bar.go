@@ -35,7 +35,7 @@ type bar struct {
 }
 
 // show runs systray on the calling goroutine, with everything of ours around it.
-func show(ctx context.Context, cancel context.CancelCauseFunc, o Options, d desktop, start func(context.Context, tray.Bar) error) error {
+func show(ctx context.Context, cancel context.CancelCauseFunc, o Options, d *desktop, start func(context.Context, tray.Bar) error) error {
 	b := &bar{log: o.Log, views: make(chan tray.View, 1), clicks: make(chan tray.Click, clickQueue), shown: o.First}
 	b.tell = newTeller(d, o.Name, o.Log, b.click)
 	defer b.tell.close()

@@ -121,6 +121,28 @@ func TestWatcherComesLateAndRestarts(t *testing.T) {
 	}
 }
 
+// A host that has missed the item is told of it again, by name; one that has it is not: that would be a second icon.
+func TestAHostThatMissedTheItem(t *testing.T) {
+	b := newBus(t)
+	h := newHostThat(t, b, true)
+	a := b.app(t, "menu")
+	require.Equal(t, "/StatusNotifierItem", (<-h.registered).service)
+	select {
+	case r := <-h.registered:
+		require.Equal(t, fmt.Sprintf("org.kde.StatusNotifierItem-%d-1", a.cmd.Process.Pid), r.service)
+	case <-time.After(5 * time.Second):
+		t.Fatal("not told again")
+	}
+	require.NoError(t, h.conn.Close())
+	h = newHost(t, b)
+	h.arrive()
+	select {
+	case r := <-h.registered:
+		t.Fatalf("told twice: %v", r)
+	case <-time.After(2 * grace):
+	}
+}
+
 func TestQuitInEveryState(t *testing.T) {
 	for _, s := range states() {
 		t.Run(s.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -19,27 +20,27 @@ const (
 
 // desktop is our own connection to the session bus. systray has the shared one to itself.
 type desktop struct {
-	bus  *dbus.Conn
-	stop func() bool
+	bus    *dbus.Conn
+	ending []func() // in order
 }
 
 // openDesktop looks whether systray can live here before it is started: without a bus it never returns an error, and
 // panics at the end. The error is a line for people: why there is no icon, and what to do.
-func openDesktop(ctx context.Context, o Options) (desktop, error) {
+func openDesktop(ctx context.Context, o Options) (*desktop, error) {
 	address, err := busAddress(os.Getenv("DBUS_SESSION_BUS_ADDRESS"), os.Getenv("XDG_RUNTIME_DIR"))
 	if err != nil {
-		return desktop{}, err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, busWithin)
 	defer cancel()
 	bus, err := dialBus(ctx, address)
 	if err != nil {
-		return desktop{}, fmt.Errorf("There is no icon: the desktop's message bus does not answer (%w). "+
+		return nil, fmt.Errorf("There is no icon: the desktop's message bus does not answer (%w). "+
 			"Log in to a desktop session, or use the handline command.", err)
 	}
 	if err := os.Setenv("DBUS_SESSION_BUS_ADDRESS", address); err != nil { // systray must find the same bus
 		bus.Close()
-		return desktop{}, err
+		return nil, err
 	}
 	var there bool
 	err = bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, watcherName).Store(&there)
@@ -47,15 +48,22 @@ func openDesktop(ctx context.Context, o Options) (desktop, error) {
 		o.Log.Warn("There is no place for an icon yet: on GNOME install the AppIndicator extension, elsewhere add a " +
 			"status tray to the panel. The icon appears as soon as there is one.")
 	}
-	return desktop{bus: bus}, nil
+	return &desktop{bus: bus}, nil
 }
 
-// watch calls gone when the bus ends: the session is over then, and systray would stay for ever without an icon.
-func (d *desktop) watch(gone func()) { d.stop = context.AfterFunc(d.bus.Context(), gone) }
+// watch keeps the icon with its hosts, and calls gone when the bus ends: the session is over then, and systray would stay
+// for ever without an icon.
+func (d *desktop) watch(gone func()) {
+	stop := context.AfterFunc(d.bus.Context(), gone)
+	ctx, cancel := context.WithCancel(context.Background())
+	var stays sync.WaitGroup
+	stays.Go(func() { d.stay(ctx) })
+	d.ending = []func(){func() { stop() }, cancel, stays.Wait}
+}
 
 func (d *desktop) close() {
-	if d.stop != nil {
-		d.stop()
+	for _, f := range d.ending {
+		f()
 	}
 	d.bus.Close()
 }

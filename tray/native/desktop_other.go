@@ -13,7 +13,7 @@ import (
 type desktop struct{}
 
 // openDesktop warns of the one case in which macOS shows no icon and says nothing.
-func openDesktop(_ context.Context, o Options) (desktop, error) {
+func openDesktop(_ context.Context, o Options) (*desktop, error) {
 	exe, err := os.Executable()
 	if err == nil {
 		exe, err = filepath.EvalSymlinks(exe)
@@ -21,11 +21,11 @@ func openDesktop(_ context.Context, o Options) (desktop, error) {
 	if line := BundleAdvice(exe); err == nil && line != "" {
 		o.Log.Warn(line)
 	}
-	return desktop{}, nil
+	return &desktop{}, nil
 }
 
-func (desktop) watch(func()) {}
-func (desktop) close()       {}
+func (*desktop) watch(func()) {}
+func (*desktop) close()       {}
 
 // loop runs systray's loop here, on the main thread. All that is ours has ended when ended is closed, so a loop that
 // does not return then is cut off.

@@ -90,25 +90,42 @@ func eventually(t *testing.T, within time.Duration, what string, f func() error)
 type host struct {
 	t          *testing.T
 	conn       *dbus.Conn
-	registered chan dbus.Sender
+	registered chan registration
+	props      *prop.Properties
+	deaf       bool // loses what is registered, as a host that comes at the wrong moment is missed
 	item       dbus.BusObject
 	menu       dbus.BusObject
 }
 
-// RegisterStatusNotifierItem is what an item calls, with its path, as Ayatana's do.
-func (h *host) RegisterStatusNotifierItem(_ string, from dbus.Sender) *dbus.Error {
-	h.registered <- from
+type registration struct {
+	service string // a path, as Ayatana's items say it, or a name, as KDE's do
+	from    dbus.Sender
+}
+
+// RegisterStatusNotifierItem is what an item calls.
+func (h *host) RegisterStatusNotifierItem(service string, from dbus.Sender) *dbus.Error {
+	if !h.deaf {
+		h.props.SetMust(watcherName, "RegisteredStatusNotifierItems", []string{string(from) + "/StatusNotifierItem"})
+	}
+	h.registered <- registration{service, from}
 	return nil
 }
 
 func newHost(t *testing.T, b *bus) *host {
 	t.Helper()
+	return newHostThat(t, b, false)
+}
+
+func newHostThat(t *testing.T, b *bus, deaf bool) *host {
+	t.Helper()
 	conn, err := dbus.Connect(b.address)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	h := &host{t: t, conn: conn, registered: make(chan dbus.Sender, 8)}
+	h := &host{t: t, conn: conn, registered: make(chan registration, 8), deaf: deaf}
 	require.NoError(t, conn.Export(h, "/StatusNotifierWatcher", watcherName))
-	_, err = prop.Export(conn, "/StatusNotifierWatcher", prop.Map{watcherName: {"IsStatusNotifierHostRegistered": {Value: true}}})
+	h.props, err = prop.Export(conn, "/StatusNotifierWatcher", prop.Map{watcherName: {
+		"IsStatusNotifierHostRegistered": {Value: true}, "RegisteredStatusNotifierItems": {Value: []string{}},
+	}})
 	require.NoError(t, err)
 	reply, err := conn.RequestName(watcherName, dbus.NameFlagDoNotQueue)
 	require.NoError(t, err)
@@ -120,9 +137,13 @@ func newHost(t *testing.T, b *bus) *host {
 func (h *host) arrive() {
 	h.t.Helper()
 	select {
-	case from := <-h.registered:
-		h.item = h.conn.Object(string(from), "/StatusNotifierItem")
-		h.menu = h.conn.Object(string(from), dbus.ObjectPath(h.text("Menu")))
+	case r := <-h.registered:
+		name := r.service
+		if strings.HasPrefix(name, "/") {
+			name = string(r.from)
+		}
+		h.item = h.conn.Object(name, "/StatusNotifierItem")
+		h.menu = h.conn.Object(name, dbus.ObjectPath(h.text("Menu")))
 	case <-time.After(5 * time.Second):
 		h.t.Fatal("no item has registered")
 	}

@@ -17,7 +17,7 @@ type sender struct {
 	signals chan struct{} // never: beeep tells of no clicks
 }
 
-func newSender(_ desktop, app string) *sender {
+func newSender(_ *desktop, app string) *sender {
 	beeep.AppName = app // read by beeep's calls only, which the teller's goroutine makes after this
 	return &sender{}
 }

@@ -25,7 +25,7 @@ type teller struct {
 	done    sync.WaitGroup
 }
 
-func newTeller(d desktop, app string, log *slog.Logger, click func(tray.Click)) *teller {
+func newTeller(d *desktop, app string, log *slog.Logger, click func(tray.Click)) *teller {
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &teller{sender: newSender(d, app), log: log, click: click, notices: make(chan tray.Notice, tellQueue), cancel: cancel}
 	t.done.Go(func() { t.run(ctx) })
