@@ -17,7 +17,7 @@ import (
 	"handline/persistence"
 )
 
-// API is what the local API serves. All fields are needed.
+// API is what the local API serves. All fields are needed but those that say otherwise.
 type API struct {
 	Version string
 	Line    *connection.Manager
@@ -37,6 +37,10 @@ type API struct {
 	Conversations func(context.Context) ([]Conversation, error)
 	// History asks the server for the conversation's events after a cursor ("" = all), oldest first.
 	History func(ctx context.Context, after string, each func(Event) error) error
+	// Window shows the diagnostics window at a pane ("" = the first), or brings it forward. nil: there is none.
+	Window func(ctx context.Context, pane string) error
+	// Demo moves the line to a backend of Handline's own, or back to the configured server. nil: there is none.
+	Demo func(ctx context.Context, on bool) error
 	// Quit begins the end of the app and returns at once.
 	Quit func()
 }
@@ -97,6 +101,8 @@ func Handler(a API) http.Handler {
 		"/v1/timeline":      {"GET": a.timeline},
 		"/v1/config":        {"GET": a.config, "PUT": a.putConfig},
 		"/v1/key":           {"POST": a.key},
+		"/v1/window":        {"POST": a.window},
+		"/v1/demo":          {"POST": a.demo},
 		"/v1/quit":          {"POST": a.quit},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -269,6 +275,10 @@ func (a API) putConfig(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest("%v", err)
 	}
+	if r.URL.Query().Has("check") { // somebody is still typing
+		answer(w, http.StatusOK, next)
+		return nil
+	}
 	if err := a.Change(r.Context(), func(c *persistence.Config) error { *c = next; return nil }); err != nil {
 		return err
 	}
@@ -282,6 +292,43 @@ func (a API) key(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := a.SetKey(r.Context(), k.Server, k.Key); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// Pane is the body of POST /v1/window.
+type Pane struct {
+	Pane string `json:"pane,omitempty"` // one of Panes, "" = the first
+}
+
+func (a API) window(w http.ResponseWriter, r *http.Request) error {
+	var p Pane
+	if err := read(w, r, &p); err != nil {
+		return err
+	}
+	if a.Window == nil {
+		return &Problem{Status: http.StatusNotImplemented, Code: "not-offered", Text: "This Handline has no window"}
+	}
+	if err := a.Window(r.Context(), p.Pane); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a API) demo(w http.ResponseWriter, r *http.Request) error {
+	var d struct {
+		On bool `json:"on"`
+	}
+	if err := read(w, r, &d); err != nil {
+		return err
+	}
+	if a.Demo == nil {
+		return &Problem{Status: http.StatusNotImplemented, Code: "not-offered", Text: "This Handline has no demo to try"}
+	}
+	if err := a.Demo(r.Context(), d.On); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -102,6 +102,11 @@ func (c *Client) SetKey(ctx context.Context, k Key) error {
 	return c.call(ctx, "POST", "/v1/key", k, nil)
 }
 
+// Window shows the diagnostics window at one of Panes, "" = the first.
+func (c *Client) Window(ctx context.Context, pane string) error {
+	return c.call(ctx, "POST", "/v1/window", Pane{pane}, nil)
+}
+
 // Quit ends the app.
 func (c *Client) Quit(ctx context.Context) error { return c.call(ctx, "POST", "/v1/quit", nil, nil) }
 
