@@ -161,9 +161,14 @@ func (c *console) paint(color, text string) string {
 // details are the two lines under the headline: in trouble what it means and what to do, otherwise where the line
 // leads and since when.
 func details(s connection.Snapshot, now time.Time) [2]string {
-	trouble := s.Status == connection.Error || s.Status == connection.Reconnecting || s.Cause.Code == network.NotSetUp
+	trouble := s.Status == connection.Error || s.Status == connection.Reconnecting
 	where := place(s.Server, s.Conversation, s.Title)
 	switch {
+	// What to do about these two is typed, not clicked.
+	case s.Cause.Code == network.NotSetUp && s.Server == "":
+		return [2]string{s.Cause.Means, "Set it up with: handline connect --server URL"}
+	case s.Cause.Code == network.NotSetUp:
+		return [2]string{s.Cause.Means, "Choose one of: handline conversations"}
 	case trouble && s.Cause.Code != "":
 		return [2]string{s.Cause.Means, s.Cause.Advice}
 	case s.Status == connection.Disconnected:

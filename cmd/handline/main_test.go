@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"handline/connection/demo"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"handline": main})
+}
+
+// The command line as it is typed: a script a subject. Each has a home of its own, no desktop and no keychain.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the scripts use unix signals and paths")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Condition:           has,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HANDLINE_HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
+			e.Setenv("XDG_RUNTIME_DIR", "")
+			e.Setenv("TALK", demo.DefaultConversation)
+			e.Values[slot{}] = new(slot)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"backend": backendCmd,
+			"mood":    moodCmd,
+			"exits":   exitsCmd,
+			"until":   untilCmd,
+			"nowhere": nowhereCmd,
+			"keyring": keyringCmd,
+			"tail":    tailCmd,
+		},
+	})
+}
+
+// slot is where a script keeps its backend.
+type slot struct{ server *demo.Server }
+
+// has says whether a program that a script needs is there. In CI it has to be.
+func has(program string) (bool, error) {
+	if os.Getenv("CI") == "true" {
+		return true, nil
+	}
+	_, err := exec.LookPath(program)
+	return err == nil, nil
+}
+
+// backend [KEY] plays an OpenHands server on loopback and puts its address into $SERVER.
+func backendCmd(ts *testscript.TestScript, _ bool, args []string) {
+	key := ""
+	if len(args) > 0 {
+		key = args[0]
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	s := demo.New(demo.Options{Dialect: demo.V0, Key: key, Mood: demo.Quiet, Conversations: []string{demo.DefaultConversation, "5f0c5d1f2b0e4f6b8f4f0a7c9d3e1b22"}})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	ts.Defer(func() {
+		s.Close()
+		<-served
+	})
+	s.Publish(3)
+	ts.Setenv("SERVER", "http://"+ln.Addr().String())
+	ts.Value(slot{}).(*slot).server = s
+}
+
+// mood NAME changes the backend's mood.
+func moodCmd(ts *testscript.TestScript, _ bool, args []string) {
+	for _, m := range demo.Moods() {
+		if m.Name() == strings.Join(args, " ") {
+			ts.Value(slot{}).(*slot).server.SetMood(m)
+			return
+		}
+	}
+	ts.Fatalf("there is no mood %q", args)
+}
+
+// exits CODE COMMAND... runs a command that must end with the code.
+func exitsCmd(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%s ended with %d, not %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// until PATTERN COMMAND... runs a command again and again until its output matches, ten seconds at most.
+func untilCmd(ts *testscript.TestScript, _ bool, args []string) {
+	pattern, err := regexp.Compile(args[0])
+	ts.Check(err)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		_ = ts.Exec(args[1], args[2:]...)
+		out := ts.ReadFile("stdout") + ts.ReadFile("stderr")
+		if pattern.MatchString(out) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s never said %q, but\n%s", strings.Join(args[1:], " "), args[0], out)
+		}
+	}
+}
+
+// tail FILE PATTERN [LIMIT] waits until a file that a background command writes matches, ten seconds at most.
+func tailCmd(ts *testscript.TestScript, _ bool, args []string) {
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	limit := 10 * time.Second
+	if len(args) > 2 {
+		limit, err = time.ParseDuration(args[2])
+		ts.Check(err)
+	}
+	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
+		b, _ := os.ReadFile(ts.MkAbs(args[0]))
+		if pattern.Match(b) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s never had %q, but\n%s", args[0], args[1], b)
+		}
+	}
+}
+
+// nowhere SECRET looks for it in every file of the script's directory, in the latest output, and in the arguments of
+// every process.
+func nowhereCmd(ts *testscript.TestScript, _ bool, args []string) {
+	secret := []byte(args[0])
+	looked := 0
+	check := func(where string, b []byte) {
+		looked++
+		if bytes.Contains(b, secret) {
+			ts.Fatalf("the key is in %s", where)
+		}
+	}
+	check("the output", []byte(ts.ReadFile("stdout")+ts.ReadFile("stderr")))
+	ts.Check(filepath.WalkDir(ts.MkAbs("."), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, ".planted") || strings.Contains(path, "keyring") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		check(path, b)
+		return err
+	}))
+	processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, p := range processes {
+		b, _ := os.ReadFile(p) // it may have ended
+		check(p, b)
+	}
+	if looked < 4 {
+		ts.Fatalf("only %d places were looked at", looked)
+	}
+}
+
+// keyring starts a session bus and an unlocked Secret Service of the script's own.
+func keyringCmd(ts *testscript.TestScript, _ bool, _ []string) {
+	dir := ts.MkAbs("keyring")
+	ts.Check(os.MkdirAll(dir, 0o700))
+	address := "unix:path=" + filepath.Join(dir, "bus")
+	ts.Setenv("DBUS_SESSION_BUS_ADDRESS", address)
+	env := append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_RUNTIME_DIR="+dir, "DISPLAY=", "DBUS_SESSION_BUS_ADDRESS="+address)
+	start := func(stdin, name string, args ...string) {
+		cmd := exec.Command(name, args...)
+		cmd.Env, cmd.Stdin = env, strings.NewReader(stdin)
+		ts.Check(cmd.Start())
+		ts.Defer(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+	}
+	start("", "dbus-daemon", "--session", "--nofork", "--nopidfile", "--address="+address)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(dir, "bus")); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("the session bus did not start")
+		}
+	}
+	start("password", "gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets")
+	// Only a keyring that is there and open takes a key.
+	for end := time.Now().Add(10 * time.Second); ts.Exec("sh", "-c", "echo probe | handline login --server http://probe.example") != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("the keyring did not start")
+		}
+	}
+	ts.Check(ts.Exec("handline", "logout", "--server", "http://probe.example"))
+}
