@@ -7,7 +7,6 @@ import (
 
 	"handline/connection"
 	"handline/connection/network"
-	"handline/connection/wire"
 )
 
 // Topic groups notices: a newer notice of a topic takes the place of the shown one.
@@ -181,12 +180,12 @@ func (a Alerts) tellAgent(_ time.Time, s connection.Snapshot) (Alerts, Notice) {
 	a.agent = s.Agent
 	n := Notice{Topic: TopicAgent, Body: "At " + host(s.Server) + ".", Action: OpenWindow}
 	wanted := false
-	switch wire.Agent(s.Agent) {
-	case wire.AgentWaiting:
+	switch s.Agent {
+	case "waiting":
 		n.Title, wanted = "The agent is waiting for you", a.Notify.Waiting
-	case wire.AgentFinished:
+	case "finished":
 		n.Title, wanted = "The agent has finished", a.Notify.Finished
-	case wire.AgentError:
+	case "error":
 		n.Title, wanted = "The agent stopped with an error", a.Notify.Failed
 	}
 	if !wanted {

@@ -56,7 +56,8 @@ func (d *desktop) rejoin(ctx context.Context) {
 	var listed []string
 	err := host.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, watcherName, "RegisteredStatusNotifierItems").Store(&listed)
 	there := slices.ContainsFunc(listed, func(item string) bool {
-		return strings.HasPrefix(item, owner+"/") || strings.HasPrefix(item, name)
+		rest, ours := strings.CutPrefix(item, owner) // hosts add the path, with or without an @ before it
+		return ours && (rest == "" || rest[0] < '0' || rest[0] > '9') || strings.HasPrefix(item, name)
 	})
 	if err == nil && !there {
 		_ = host.CallWithContext(ctx, watcherName+".RegisterStatusNotifierItem", 0, name).Err // the next host is another chance
