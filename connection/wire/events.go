@@ -21,13 +21,22 @@ import (
 type events struct {
 	agentServer
 	ready  bool
-	cursor []byte // scratch, and the place reached
-	stamp  int    // bytes of cursor that are the time
+	live   place // reached by the socket
+	filled place // up to which history leaves no gap: what the socket brought meanwhile lies behind it
+}
+
+// place is a cursor: a time, and the id of the event that bore it.
+type place struct {
+	text  []byte
+	stamp int // bytes of text that are the time
 }
 
 func newEvents(h Hello) *events {
 	stamp, _ := EventsCursor(h.Cursor)
-	return &events{agentServer: agentServer{h, "events"}, cursor: []byte(h.Cursor), stamp: len(stamp)}
+	c := &events{agentServer: agentServer{h, "events"}}
+	c.live = place{[]byte(h.Cursor), len(stamp)}
+	c.filled = place{[]byte(h.Cursor), len(stamp)}
+	return c
 }
 
 // EventsCursor splits a cursor of the events dialect into the server's time, as the server wrote it, and the event's
@@ -56,7 +65,7 @@ func (c *events) Decode(frame []byte, binary bool) (Event, error) {
 	case string(a.kind) == "ServerErrorEvent":
 		return rejection(a.code, a.details), nil
 	}
-	return c.message(a, frame), nil
+	return c.message(a, frame, &c.live), nil
 }
 
 // Item reads one event of GET /api/conversations/{id}/events/search. Old states are not the agent's state.
@@ -65,18 +74,29 @@ func (c *events) Item(body []byte) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("reading event of the history: %w", err)
 	}
-	e := c.message(a, body)
+	e := c.message(a, body, &c.filled)
 	e.Agent, e.Replay = AgentUnknown, true
+	if len(e.Cursor) > 0 {
+		c.live.reach(a)
+	}
 	return e, nil
 }
 
-func (c *events) message(a agentEvent, body []byte) Event {
-	e := Event{Kind: Message, ID: a.id, Name: a.kind, Body: body, Agent: a.agent()}
+// reach moves the place forward to the event, unless it is there or further. State updates never move it.
+func (p *place) reach(a agentEvent) bool {
 	// The times are ISO 8601 of one zone and so compare as text: "…:44" sorts before "…:44.1", as it should.
-	if !a.isState() && len(a.id) > 0 && len(a.stamp) > 0 && string(a.stamp) >= string(c.cursor[:c.stamp]) {
-		c.cursor = append(append(append(c.cursor[:0], a.stamp...), ' '), a.id...)
-		c.stamp = len(a.stamp)
-		e.Cursor = c.cursor
+	if a.isState() || len(a.id) == 0 || len(a.stamp) == 0 || string(a.stamp) < string(p.text[:p.stamp]) {
+		return false
+	}
+	p.text = append(append(append(p.text[:0], a.stamp...), ' '), a.id...)
+	p.stamp = len(a.stamp)
+	return true
+}
+
+func (c *events) message(a agentEvent, body []byte, on *place) Event {
+	e := Event{Kind: Message, ID: a.id, Name: a.kind, Body: body, Agent: a.agent()}
+	if on.reach(a) {
+		e.Cursor = on.text
 	}
 	return e
 }
