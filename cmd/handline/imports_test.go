@@ -22,7 +22,7 @@ func plan() map[string][]string {
 		"assets":             {},
 		"connection/backend": {"connection/wire", "connection/network"},
 		"connection":         {"connection/wire", "connection/network", "persistence"},
-		"tray":               {"connection", "assets", "connection/network", "connection/wire"}, // the last two for a Snapshot's words
+		"tray":               {"connection", "assets", "connection/network"}, // network: the cause codes in a Snapshot
 		"diagnostics":        {"connection", "connection/backend", "connection/network", "persistence", "assets"},
 		"tray/native":        {"tray"},
 		"diagnostics/window": {},
