@@ -32,7 +32,7 @@ fi
 for arch in arm64 amd64; do
 	(cd "$here" && GOOS=darwin GOARCH=$arch CGO_ENABLED=1 \
 		CGO_CFLAGS="-mmacosx-version-min=12.0" CGO_LDFLAGS="-mmacosx-version-min=12.0" \
-		go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$out/handline-$arch" ./cmd/handline)
+		go build -trimpath -ldflags "-s -w" -o "$out/handline-$arch" ./cmd/handline)
 done
 lipo -create -output "$app/Contents/MacOS/handline" "$out/handline-arm64" "$out/handline-amd64"
 rm "$out/handline-arm64" "$out/handline-amd64"
