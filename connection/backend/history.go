@@ -16,6 +16,8 @@ import (
 
 const (
 	pageSize = 100
+	// frameLimit bounds what a page holds beside its events.
+	frameLimit = 1 << 20
 	// pageTime bounds one page of history: a hundred events may be large, and the line slow.
 	pageTime = time.Minute
 	// overlap is how far back a question by time reaches beyond the cursor, because events are stamped before they are
@@ -125,7 +127,7 @@ func (c *Client) page(ctx context.Context, base *url.URL, path string, q url.Val
 		return "", err
 	}
 	defer res.Body.Close()
-	s := stream{left: &io.LimitedReader{R: res.Body, N: itemLimit}, each: each}
+	s := stream{left: &io.LimitedReader{R: res.Body, N: frameLimit}, each: each}
 	s.Decoder = json.NewDecoder(s.left)
 	if err := s.read(); err != nil {
 		return "", unreadable(err, s.left.N, u)
@@ -185,6 +187,7 @@ func (s *stream) items() error {
 			return err
 		}
 		s.refused = s.each(item)
+		s.left.N = frameLimit
 	}
 	return s.end()
 }

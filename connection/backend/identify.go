@@ -81,22 +81,33 @@ func (c *Client) look(ctx context.Context, base *url.URL, t wire.Target) (Server
 	case first != nil && decisive(f):
 		return Server{}, f
 	}
+	return c.compare(ctx, base, t, first)
+}
+
+// compare asks at once what distinguishes the older and the rarer servers. One that did not get to answer leaves them
+// all undecided: taken for a plain server, V0 would be joined without a look and make a conversation of a typo.
+func (c *Client) compare(ctx context.Context, base *url.URL, t wire.Target, first error) (Server, error) {
 	var config struct {
 		Mode string `json:"APP_MODE"`
 	}
-	var app map[string]json.RawMessage
-	isV0, isApp, isPlain := false, false, false
+	var app struct {
+		Mode string `json:"app_mode"`
+	}
+	var errV0, errApp error
+	isPlain := false
 	var questions sync.WaitGroup
-	questions.Go(func() {
-		isV0 = c.get(ctx, base, "api/options/config", nil, credential{}, &config) == nil && config.Mode != ""
-	})
-	questions.Go(func() {
-		isApp = c.get(ctx, base, "api/v1/web-client/config", nil, credential{}, &app) == nil && app["app_mode"] != nil
-	})
+	questions.Go(func() { errV0 = c.get(ctx, base, "api/options/config", nil, credential{}, &config) })
+	questions.Go(func() { errApp = c.get(ctx, base, "api/v1/web-client/config", nil, credential{}, &app) })
 	questions.Go(func() { isPlain = c.speaksEngineIO(ctx, base, t.Path) })
 	questions.Wait()
+	for _, err := range []error{errV0, errApp} {
+		if err != nil && decisive(asFailure(err)) {
+			return Server{}, err
+		}
+	}
+	isApp := errApp == nil && app.Mode != ""
 	switch {
-	case isV0:
+	case errV0 == nil && config.Mode != "":
 		return Server{Kind: V0, Directory: isApp}, nil
 	case isApp:
 		return Server{Kind: AppServer, Directory: true}, nil
@@ -170,24 +181,26 @@ func (c *Client) speaksEngineIO(ctx context.Context, base *url.URL, path string)
 	u := base.JoinPath(path)
 	u.Path = strings.TrimRight(u.Path, "/") + "/"
 	u.RawQuery = "EIO=4&transport=polling"
-	ask := func(method string, body io.Reader) []byte {
-		req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	ask := func(method, body string) string {
+		req, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(body))
 		if err != nil {
-			return nil
+			return ""
 		}
 		res, err := c.Dialer.Client().Do(req)
 		if err != nil {
-			return nil
+			return ""
 		}
 		defer res.Body.Close()
 		b, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
-		if res.StatusCode != http.StatusOK {
-			return nil
-		}
-		return b
+		return string(b)
+	}
+	answer := strings.TrimSpace(ask(http.MethodGet, ""))
+	switch answer {
+	case `{"code":0,"message":"Transport unknown"}`, `"Invalid transport"`:
+		return true // how engine.io and python-engineio say that they do without polling
 	}
 	// "0{"sid":…}": an open packet, https://github.com/socketio/engine.io-protocol#handshake
-	packet, isOpen := strings.CutPrefix(string(ask(http.MethodGet, nil)), "0")
+	packet, isOpen := strings.CutPrefix(answer, "0")
 	var open struct {
 		SID string `json:"sid"`
 	}
@@ -195,7 +208,7 @@ func (c *Client) speaksEngineIO(ctx context.Context, base *url.URL, path string)
 		return false
 	}
 	u.RawQuery += "&sid=" + url.QueryEscape(open.SID)
-	ask(http.MethodPost, strings.NewReader("1"))
+	ask(http.MethodPost, "1")
 	return true
 }
 

@@ -282,6 +282,15 @@ func TestAPlainSocketIOServerIsRecognisedAndLeftInPeace(t *testing.T) {
 	require.ErrorIs(t, (&Client{}).Key(t.Context(), target, "k"), ErrNoQuestion)
 }
 
+func TestASocketIOServerWithoutPollingIsRecognised(t *testing.T) {
+	for _, answer := range []string{`400|{"code":0,"message":"Transport unknown"}`, `400|"Invalid transport"`} {
+		s := newStand(t, map[string]string{"GET /socket.io/": answer})
+		found, err := (&Client{}).Identify(t.Context(), s.target(""))
+		require.NoError(t, err)
+		require.Equal(t, PlainServer, found.Kind)
+	}
+}
+
 func TestAnExplicitDialectIsTaken(t *testing.T) {
 	s := newStand(t, nil)
 	for dialect, asked := range map[wire.Dialect][]string{
@@ -313,22 +322,32 @@ func TestAKeyThatMayNotTravelStays(t *testing.T) {
 }
 
 func TestAnEndlessAnswerIsCutOff(t *testing.T) {
-	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		for r.Context().Err() == nil {
-			if _, err := fmt.Fprint(w, strings.Repeat(" ", 64<<10)); err != nil {
-				return
+	for _, start := range []string{"", `{"items":["`, `{"items":[],"other":"`} {
+		endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, start)
+			for r.Context().Err() == nil {
+				if _, err := fmt.Fprint(w, strings.Repeat(" ", 64<<10)); err != nil {
+					return
+				}
 			}
-		}
-	}))
-	defer endless.Close()
-	base, err := url.Parse(endless.URL)
-	require.NoError(t, err)
-	c := &Client{}
-	require.Equal(t, network.TooBig, asFailure(c.get(t.Context(), base, "x", nil, credential{}, new(any))).Cause)
-	place := wire.Place{Base: base, Dialect: wire.Events, Hello: wire.Hello{Conversation: "c"}}
-	err = c.History(t.Context(), place, "", func([]byte) error { return nil })
-	require.Equal(t, network.TooBig, asFailure(err).Cause)
+		}))
+		base, err := url.Parse(endless.URL)
+		require.NoError(t, err)
+		c := &Client{}
+		require.Equal(t, network.TooBig, asFailure(c.get(t.Context(), base, "x", nil, credential{}, new(any))).Cause)
+		place := wire.Place{Base: base, Dialect: wire.Events, Hello: wire.Hello{Conversation: "c"}}
+		err = c.History(t.Context(), place, "", func([]byte) error { return nil })
+		require.Equal(t, network.TooBig, asFailure(err).Cause, start)
+		endless.Close()
+	}
+}
+
+func TestAQuestionThatWasNotAnsweredDecidesNothing(t *testing.T) {
+	s := v0Stand(t)
+	s.say("GET /api/options/config", `429|{"error":"Rate limit exceeded"}`)
+	_, err := (&Client{}).Identify(t.Context(), s.target(""))
+	require.Equal(t, network.Throttled, asFailure(err).Cause, "not a plain Socket.IO server")
 }
 
 func TestASilentServerCostsTheBudgetAndACancelledLookNothing(t *testing.T) {

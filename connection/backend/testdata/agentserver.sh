@@ -47,7 +47,7 @@ run)
 	cd "$4"
 	# An environment of its own: no settings of the developer's leak in, and nothing is reported home.
 	[ -z "$3" ] || key="OH_SESSION_API_KEYS_0=$3"
-	exec env -i HOME="$4" PATH="$PATH" LANG=C.UTF-8 ${key:+"$key"} OH_ENABLE_VSCODE=false OH_PRELOAD_TOOLS=false \
+	exec env -i HOME="$4" TMPDIR="$4" PATH="$PATH" LANG=C.UTF-8 ${key:+"$key"} OH_ENABLE_VSCODE=false OH_PRELOAD_TOOLS=false \
 		DO_NOT_TRACK=1 LITELLM_LOCAL_MODEL_COST_MAP=True \
 		"$cache/venv/bin/python" -m openhands.agent_server --host 127.0.0.1 --port "$2"
 	;;
