@@ -41,6 +41,10 @@ type API struct {
 	Window func(ctx context.Context, pane string) error
 	// Demo moves the line to a backend of Handline's own, or back to the configured server. nil: there is none.
 	Demo func(ctx context.Context, on bool) error
+	// Checks examine the server, one examination at a time.
+	Checks *Rounds
+	// Bundle gathers the report that may be given to others; titles lets the conversation's title in.
+	Bundle func(ctx context.Context, titles bool) (Bundle, error)
 	// Quit begins the end of the app and returns at once.
 	Quit func()
 }
@@ -99,6 +103,9 @@ func Handler(a API) http.Handler {
 		"/v1/conversations": {"GET": a.conversations},
 		"/v1/events":        {"GET": a.events},
 		"/v1/timeline":      {"GET": a.timeline},
+		"/v1/stats":         {"GET": a.stats},
+		"/v1/diagnose":      {"GET": a.diagnose},
+		"/v1/report":        {"GET": a.report},
 		"/v1/config":        {"GET": a.config, "PUT": a.putConfig},
 		"/v1/key":           {"POST": a.key},
 		"/v1/window":        {"POST": a.window},
