@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -124,7 +125,10 @@ func (s *session) fill(ctx context.Context) {
 			}
 			return ctx.Err()
 		})
-		if err == nil {
+		if f := (network.Failure{}); err == nil || errors.As(err, &f) && f.Cause == network.NotABackend {
+			if err != nil {
+				s.log.Warn("the server keeps no history: what was published during the greeting may be missing", "error", err)
+			}
 			s.release()
 			return
 		}

@@ -24,7 +24,7 @@ type saver struct {
 
 	mu      sync.Mutex
 	cursors map[bookKey]persistence.Cursor
-	stored  map[bookKey]string // the cursor on disk
+	stored  map[bookKey]string // what marks the cursor on disk
 	wanted  *bool
 	notes   []persistence.Entry
 }
@@ -36,11 +36,19 @@ func newSaver(save func(persistence.Batch) error, log *slog.Logger) *saver {
 		cursors: make(map[bookKey]persistence.Cursor), stored: make(map[bookKey]string)}
 }
 
+// mark tells two cursors apart: an event without a place of its own moves only the names.
+func mark(c persistence.Cursor) string {
+	if n := len(c.Recent); n > 0 {
+		return c.At + "\n" + c.Recent[n-1]
+	}
+	return c.At
+}
+
 // keep remembers a cursor to store. One that has not moved is not stored again.
 func (s *saver) keep(identity, conversation string, c persistence.Cursor) {
 	k := bookKey{identity, conversation}
 	s.mu.Lock()
-	moved := c.At != "" && s.stored[k] != c.At
+	moved := s.stored[k] != mark(c)
 	if moved {
 		s.cursors[k] = c
 	}
@@ -127,7 +135,7 @@ func (s *saver) settle(b persistence.Batch, err error, first bool) {
 	switch {
 	case err == nil:
 		if b.Cursor != nil {
-			s.stored[k] = b.Cursor.At
+			s.stored[k] = mark(*b.Cursor)
 		}
 		return
 	case b.Cursor != nil:

@@ -3,10 +3,6 @@ package connection
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"net/http"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -15,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"handline/connection/backend"
 	"handline/connection/demo"
 	"handline/connection/network"
 	"handline/connection/wire"
@@ -32,7 +29,7 @@ type world struct {
 	stop    func()
 
 	mu      sync.Mutex
-	applied []string // ids with a place in history, in the order in which they were applied
+	applied []applied // in the order in which it happened
 	stored  map[bookKey]persistence.Cursor
 	saves   []time.Time
 	notes   []persistence.Entry
@@ -40,23 +37,37 @@ type world struct {
 	full    bool // the disk is
 }
 
+// applied is one event as the user got it.
+type applied struct {
+	id, cursor string
+	state      bool // a change of the agent's state: no server keeps or replays all of those
+}
+
 // inWorld runs a story in a bubble. Whatever it leaves running fails the test.
 func inWorld(t *testing.T, o demo.Options, story func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, pipe: demo.NewPipe(), stored: map[bookKey]persistence.Cursor{}}
-		if o.Dialect == "" {
+		dialect := wire.SocketIO
+		switch {
+		case o.Dialect == "":
 			o.Dialect = demo.V0
+		case o.Dialect == demo.AgentServer && o.Version != "":
+			dialect = wire.AgentServerDialect(o.Version)
+		case o.Dialect == demo.AgentServer:
+			dialect = wire.Session
 		}
 		w.server = demo.New(o)
 		ln := w.pipe.Listener()
 		served := make(chan struct{})
 		go func() { defer close(served); w.server.Serve(ln) }()
 		w.opt = Options{
-			Target: wire.Target{Server: "http://hands.example:3000", Conversation: demo.DefaultConversation, Dialect: wire.SocketIO},
-			Wanted: true, Dialer: network.Dialer{Raw: w.pipe.Dial}, History: w.history,
+			Target: wire.Target{Server: "http://hands.example:3000", Conversation: demo.DefaultConversation, Dialect: dialect},
+			Wanted: true, Dialer: network.Dialer{Raw: w.pipe.Dial},
 			Deliver: w.deliver, Load: w.load, Save: w.save,
 			Portal: func(context.Context) network.Portal { return network.Portal{} },
 		}
+		server := &backend.Client{Dialer: w.opt.Dialer}
+		w.opt.History = server.History
 		if o.Key != "" {
 			w.opt.Secret = func(context.Context, string) (string, error) { return o.Key, nil }
 		}
@@ -86,9 +97,8 @@ func (w *world) start() {
 func (w *world) deliver(_ wire.Target, e wire.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(e.ID) > 0 && !bytes.Contains(e.Body, []byte("agent_state_changed")) { // no server replays all of those
-		w.applied = append(w.applied, string(e.ID))
-	}
+	state := bytes.Contains(e.Body, []byte("agent_state_changed")) || string(e.Name) == "ConversationStateUpdateEvent"
+	w.applied = append(w.applied, applied{string(e.ID), string(e.Cursor), state})
 }
 
 func (w *world) load(identity, conversation string) (persistence.Cursor, error) {
@@ -112,45 +122,6 @@ func (w *world) save(b persistence.Batch) error {
 	}
 	w.notes = append(w.notes, b.Notes...)
 	return nil
-}
-
-// history is V0's, asked over the same network.
-func (w *world) history(ctx context.Context, p wire.Place, after string, each func([]byte) error) error {
-	start := 0
-	if n, err := strconv.Atoi(after); err == nil {
-		start = n + 1
-	}
-	for {
-		url := fmt.Sprintf("%s/api/conversations/%s/events?start_id=%d&limit=100", p.Base, p.Hello.Conversation, start)
-		req, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
-		req.Header.Set("X-Session-API-Key", p.Hello.Key)
-		res, err := w.opt.Dialer.Client().Do(req)
-		if err != nil {
-			return err
-		}
-		var page struct {
-			Events  []json.RawMessage `json:"events"`
-			HasMore bool              `json:"has_more"`
-		}
-		err = json.NewDecoder(res.Body).Decode(&page)
-		res.Body.Close()
-		if err != nil || res.StatusCode != 200 {
-			return fmt.Errorf("reading history: status %d, %w", res.StatusCode, err)
-		}
-		for _, e := range page.Events {
-			var id struct{ ID int }
-			if err := json.Unmarshal(e, &id); err != nil {
-				return err
-			}
-			start = id.ID + 1
-			if err := each(e); err != nil {
-				return err
-			}
-		}
-		if !page.HasMore {
-			return nil
-		}
-	}
 }
 
 // pass lets time go by and everybody settle.
@@ -180,11 +151,16 @@ func (w *world) whole() {
 	w.pass(time.Second)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	truth := w.server.Truth(demo.DefaultConversation)
-	for i := range min(len(truth), len(w.applied)) {
-		require.Equal(w.t, truth[i], w.applied[i], "event %d of %d, %d applied", i, len(truth), len(w.applied))
+	truth, got := w.server.Truth(demo.DefaultConversation), []string{}
+	for _, a := range w.applied {
+		if a.id != "" && !a.state {
+			got = append(got, a.id)
+		}
 	}
-	require.Equal(w.t, len(truth), len(w.applied))
+	for i := range min(len(truth), len(got)) {
+		require.Equal(w.t, truth[i], got[i], "event %d of %d, %d applied", i, len(truth), len(got))
+	}
+	require.Equal(w.t, len(truth), len(got))
 }
 
 func (w *world) do(c Command) { require.NoError(w.t, w.manager.Do(context.Background(), c)) }
