@@ -45,7 +45,8 @@ func (s *session) frame(ctx context.Context, b []byte, binary bool, kids *sync.W
 	s.lastly = now
 	fill := e.Kind == wire.Ready && e.Gap && s.opt.History != nil
 	if e.Kind == wire.Ready {
-		s.isReady, s.holding, s.state.syncing = true, fill, fill
+		s.isReady, s.holding = true, fill
+		s.state.syncing = fill || s.place.Dialect == wire.Session // that one says when everything missed has come
 	}
 	s.mu.Unlock()
 	if !quiet {
@@ -65,7 +66,7 @@ func (s *session) obey(ctx context.Context, e wire.Event, fill bool, kids *sync.
 	}
 	switch e.Kind {
 	case wire.Ready:
-		s.tell(ctx, ready{s.session, fill})
+		s.tell(ctx, ready{s.session, fill || s.place.Dialect == wire.Session})
 		if fill {
 			kids.Go(func() { s.fill(ctx) })
 		}

@@ -25,6 +25,7 @@ func (s *session) read(ctx context.Context, kids *sync.WaitGroup) error {
 		return nil // a pong that could not be sent is the writer's trouble
 	})
 	s.ws.SetPongHandler(func(data string) error {
+		s.heard()
 		if rtt, ok := s.sent.took(data, time.Now()); ok {
 			s.tell(ctx, ponged{s.session, rtt})
 		}

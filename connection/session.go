@@ -27,6 +27,8 @@ import (
 const (
 	upgradeTime = 10 * time.Second       // once TCP is up
 	readyTime   = 15 * time.Second       // each event received while greeting starts it anew
+	greetPing   = 5 * time.Second        // between pings while greeting
+	lockTime    = 90 * time.Second       // of an agent-server that answers nothing but pings
 	writeTime   = 10 * time.Second       // a peer that takes no byte for this long is dead
 	byeTime     = 50 * time.Millisecond  // of politeness
 	publishEach = 250 * time.Millisecond // counters go to the machine at most this often
@@ -63,7 +65,8 @@ type session struct {
 	journey *journey
 	state   news
 	isReady bool
-	lastly  time.Time // of the latest progress while greeting
+	began   time.Time // of the greeting
+	lastly  time.Time // of the latest progress in it
 	holding bool
 	held    []wire.Event
 	heldLen int
@@ -80,6 +83,7 @@ func newSession(d dial, o *Options, h hands) *session {
 
 // run lives the whole session. It returns why it ended, after its reader has ended too. A cancelled ctx hangs up.
 func (s *session) run(ctx context.Context) network.Failure {
+	ctx = network.Within(ctx, s.connect)
 	if f := s.prepare(ctx); f != nil {
 		return *f
 	}
@@ -91,13 +95,18 @@ func (s *session) run(ctx context.Context) network.Failure {
 	life, end := context.WithCancelCause(ctx)
 	var kids sync.WaitGroup
 	s.tell(ctx, opened{s.session})
-	s.lastly = time.Now()
+	s.began = time.Now()
+	s.lastly, s.state.heard = s.began, s.began
 	kids.Go(func() { end(s.read(life, &kids)) })
 	end(s.talk(life))
 	s.bye()
 	kids.Wait()
 	s.publish(ctx)
-	return s.classify(context.Cause(life)) // the first end is the reason; what follows it is only the falling apart
+	why := s.classify(context.Cause(life)) // the first end is the reason; what follows it is only the falling apart
+	if why.Verdict == network.Final && s.place.Origin != (wire.Target{Server: s.place.Base.String()}).Identity() {
+		why.Verdict = network.Thrice // a directory hands out another address and key each time: look there again
+	}
+	return why
 }
 
 // prepare finds the key, the place and the journey.
@@ -170,12 +179,10 @@ func (s *session) classify(err error) network.Failure {
 // is closed then, until the upgrade is done.
 func (s *session) open(ctx context.Context) (*websocket.Conn, *network.Failure) {
 	address, header := s.codec.Request(s.place.Base)
-	dialer := s.opt.Dialer
-	dialer.Connect = s.connect
 	stop := func() bool { return true }
 	defer func() { stop() }()
 	connect := func(dctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := dialer.Dial(dctx, address)
+		conn, err := s.opt.Dialer.Dial(dctx, address)
 		if err != nil {
 			return nil, err
 		}
@@ -212,7 +219,7 @@ func (s *session) talk(ctx context.Context) error {
 			return err
 		}
 	}
-	patience := time.NewTimer(readyTime)
+	patience := time.NewTimer(greetPing)
 	defer patience.Stop()
 	later := time.NewTimer(time.Hour)
 	later.Stop()
@@ -230,6 +237,7 @@ func (s *session) talk(ctx context.Context) error {
 		case <-patience.C:
 			if left := s.patience(); left > 0 {
 				patience.Reset(left)
+				err = s.ping()
 			} else if left == 0 {
 				err = network.Failure{Cause: network.Timeout, Host: s.place.Base.Host, Detail: "the server never finished its greeting"}
 			}
@@ -257,7 +265,15 @@ func (s *session) patience() time.Duration {
 	if s.isReady {
 		return -1
 	}
-	return max(0, readyTime-time.Since(s.lastly))
+	if left := readyTime - time.Since(s.lastly); left > 0 {
+		return min(left, greetPing)
+	}
+	// An agent-server may hold a conversation's lock for a minute before it says a word. It answers pings meanwhile.
+	agentServer := s.place.Dialect == wire.Events || s.place.Dialect == wire.Session
+	if agentServer && time.Since(s.began) < lockTime && time.Since(s.state.heard) <= greetPing {
+		return greetPing
+	}
+	return 0
 }
 
 func (s *session) write(frame []byte) error {

@@ -57,10 +57,19 @@ func (d Dialer) plain(ctx context.Context, target *url.URL) (net.Conn, error) {
 	return d.tunnel(ctx, proxy, addressOf(target))
 }
 
-// tcp connects within d.Connect. Its errors are always a *net.OpError with Op "dial", by which Classify knows that
+// Within bounds the TCP connect of every dial made under the context, whoever makes it: a server that does not answer at
+// all is given less time than one that does.
+func Within(ctx context.Context, connect time.Duration) context.Context {
+	return context.WithValue(ctx, within{}, connect)
+}
+
+type within struct{}
+
+// tcp connects within d.Connect, or the context's own bound. Its errors are always a *net.OpError with Op "dial", by which Classify knows that
 // nothing has answered yet.
 func (d Dialer) tcp(ctx context.Context, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Connect, 10*time.Second))
+	bound, _ := ctx.Value(within{}).(time.Duration)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(bound, d.Connect, 10*time.Second))
 	defer cancel()
 	dial := d.Raw
 	if dial == nil {
