@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -108,26 +109,21 @@ func (d demoCmd) Run(c *console) error {
 		return err
 	}
 	s := &stage{c: c, trust: trust, server: demo.New(demo.Options{Dialect: demo.V0, Key: demoKey, TLS: cert})}
-	defer s.server.Close()
 	parts, ctx := errgroup.WithContext(c.ctx)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s.ctx = ctx
-	if err := s.build(dir, parts); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.out, "A backend and a Handline of their own, in %s.\nLook from another terminal: handline --home %s status --watch\n", dir, dir)
-	failed := s.play(play)
-	if d.Stay && ctx.Err() == nil {
-		fmt.Fprintln(c.out, "\nThe last mood stays. Ctrl-C ends the demo.")
-		<-ctx.Done()
+	if err = s.build(dir, parts); err == nil {
+		fmt.Fprintf(c.out, "A backend and a Handline of their own, in %s.\nLook from another terminal: handline --home %s status --watch\n", dir, dir)
+		err = s.play(play)
+		if d.Stay && ctx.Err() == nil {
+			fmt.Fprintln(c.out, "\nThe last mood stays. Ctrl-C ends the demo.")
+			<-ctx.Done()
+		}
 	}
 	stop()
 	s.server.Close()
-	if err := parts.Wait(); err != nil {
-		return err
-	}
-	return failed
+	return errors.Join(err, parts.Wait())
 }
 
 // chosen gives the acts of the named moods.

@@ -21,6 +21,9 @@ func (e eventsCmd) Run(c *console) error {
 		return err
 	}
 	for event, err := range e.source(c, client) {
+		if e.Follow && c.ctx.Err() != nil {
+			return nil // the user has seen enough
+		}
 		if err != nil {
 			return err
 		}

@@ -51,6 +51,9 @@ func (s statusCmd) Run(c *console) error {
 func (s statusCmd) watch(c *console, client *diagnostics.Client) error {
 	var last change
 	for snap, err := range client.Watch(c.ctx) {
+		if c.ctx.Err() != nil {
+			return nil // the user has seen enough
+		}
 		if err != nil {
 			return err
 		}
