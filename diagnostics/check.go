@@ -33,7 +33,7 @@ type Finding struct {
 	// Action names the button that does what is advised: set-up, open-settings, open-login, enter-key,
 	// choose-conversation, resume, connect. "" = there is none.
 	Action string `json:"action,omitempty"`
-	Took   int    `json:"took_ms"` // milliseconds, rounded up
+	Took   int    `json:"took_ms"` // milliseconds, 0 = less than half of one
 }
 
 // Check is one named question.
@@ -154,7 +154,7 @@ func untested(saw, means, advice string) Finding {
 	return Finding{Outcome: NotTested, Saw: saw, Means: means, Advice: advice}
 }
 
-func milliseconds(d time.Duration) int { return int((d + time.Millisecond - 1) / time.Millisecond) }
+func milliseconds(d time.Duration) int { return int(d.Round(time.Millisecond) / time.Millisecond) }
 
 // Headline is one of the four results that spec A 5.3 shows.
 type Headline struct {

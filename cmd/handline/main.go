@@ -48,6 +48,7 @@ type verbs struct {
 	Logout        logoutCmd        `cmd:"" help:"Remove the server's key from the keychain."`
 	Conversations conversationsCmd `cmd:"" help:"List the server's conversations."`
 	Events        eventsCmd        `cmd:"" help:"Print the conversation's events."`
+	Diagnose      diagnoseCmd      `cmd:"" help:"Find out what keeps you from your server."`
 	Config        configCmd        `cmd:"" help:"Show and change the configuration."`
 	Logs          logsCmd          `cmd:"" help:"Print the log."`
 	Demo          demoCmd          `cmd:"" help:"Watch Handline live through a bad day with a backend of its own."`
@@ -64,6 +65,7 @@ func main() {
 	token := os.Getenv("HANDLINE_TOKEN")
 	os.Unsetenv("HANDLINE_TOKEN")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
 	code := run(ctx, os.Args[1:], token)
 	stop()
 	os.Exit(code)
@@ -159,7 +161,7 @@ func exitCode(err error) int {
 	var s standing
 	var u usage
 	switch {
-	case err == nil, errors.Is(err, context.Canceled):
+	case err == nil:
 		return exitDone
 	case errors.As(err, &s):
 		return int(s)

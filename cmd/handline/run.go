@@ -90,6 +90,7 @@ type app struct {
 	backend  *backend.Client
 	feed     *diagnostics.Feed
 	line     *connection.Manager
+	checks   *diagnostics.Rounds
 	watched  bool // the network around this machine is watched
 	quit     chan struct{}
 	notes    []string // what a person should be told of the start
@@ -124,6 +125,7 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 	a.settings = newSettings(home.Config(), loaded.Config, do)
 	a.dialer = network.Dialer{Proxy: a.proxy, Raw: w.dial, TLS: w.tls}
 	a.backend = &backend.Client{Dialer: a.dialer, MayCarry: a.mayCarry}
+	a.checks = diagnostics.NewRounds(a.examine, a.remember)
 	pace := pace(loaded.Config)
 	a.line = connection.New(connection.Options{
 		Target:    target(loaded.Config),
@@ -177,6 +179,8 @@ func (a *app) run(ctx context.Context) error {
 	}
 	a.log.Info("Handline starts", "version", version(), "pid", os.Getpid())
 	defer a.log.Info("Handline ends")
+	a.remember(persistence.Entry{At: time.Now(), Kind: "start", Text: "Handline started"})
+	defer func() { a.remember(persistence.Entry{At: time.Now(), Kind: "stop", Text: "Handline ended"}) }()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	parts, ctx := errgroup.WithContext(ctx)
@@ -263,12 +267,27 @@ func (a *app) watchSleep(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			if slept := sleep.Since(); slept > 0 {
+				a.rememberSleep(slept)
 				_ = a.line.Do(ctx, connection.Nudge{Woke: slept})
 			}
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// remember writes an entry into the timeline. The line's own go through its saver.
+func (a *app) remember(e persistence.Entry) {
+	if err := a.state.Write(persistence.Batch{Notes: []persistence.Entry{e}}); err != nil {
+		a.log.Warn("the timeline misses an entry", "kind", e.Kind, "error", err)
+	}
+}
+
+// rememberSleep marks both ends of a sleep, so that the day's figures can leave it out.
+func (a *app) rememberSleep(slept time.Duration) {
+	now := time.Now()
+	a.remember(persistence.Entry{At: now.Add(-slept), Kind: "sleep", Text: "The computer fell asleep"})
+	a.remember(persistence.Entry{At: now, Kind: "wake", Text: "The computer woke after " + slept.Round(time.Second).String()})
 }
 
 func host(server string) string {
@@ -356,6 +375,10 @@ func (a *app) api() diagnostics.API {
 		Timeline:      a.state.Timeline,
 		Conversations: a.conversations,
 		History:       a.history,
+		Checks:        a.checks,
+		Bundle: func(ctx context.Context, titles bool) (diagnostics.Bundle, error) {
+			return a.bundle(ctx, titles, a.checks.Last())
+		},
 		Quit: func() {
 			select {
 			case a.quit <- struct{}{}:
