@@ -37,6 +37,7 @@ type Evidence struct {
 // Bundle is a report that may be given to others. It is redacted when it is made and once more when it leaves.
 type Bundle struct {
 	Name  string // of the one directory in the zip: handline-report-20260301-140203
+	at    time.Time
 	files []bundled
 	clean redactor
 }
@@ -53,7 +54,7 @@ func NewBundle(e Evidence) Bundle {
 		}
 		e.Line, keep = &line, append(keep, line.Conversation)
 	}
-	b := Bundle{Name: "handline-report-" + e.At.UTC().Format("20060102-150405"), clean: newRedactor(e.Secrets, keep, e.Home)}
+	b := Bundle{Name: "handline-report-" + e.At.UTC().Format("20060102-150405"), at: e.At, clean: newRedactor(e.Secrets, keep, e.Home)}
 	b.add("about.txt", fmt.Sprintf("Handline %s\n%s\n%s\n", e.Version, e.Platform, e.At.Format(time.RFC3339)))
 	if e.Diagnosis != nil {
 		b.add("diagnostics.txt", diagnosisText(*e.Diagnosis))
@@ -90,7 +91,7 @@ func (b *Bundle) json(name string, v any) {
 func (b Bundle) Zip(w io.Writer) error {
 	z := zip.NewWriter(w)
 	for _, f := range b.files {
-		out, err := z.Create(b.Name + "/" + f.name)
+		out, err := z.CreateHeader(&zip.FileHeader{Name: b.Name + "/" + f.name, Method: zip.Deflate, Modified: b.at})
 		if err == nil {
 			_, err = io.WriteString(out, b.clean.clean(f.text))
 		}

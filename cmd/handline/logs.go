@@ -17,12 +17,17 @@ import (
 type logsCmd struct {
 	Follow bool `short:"f" help:"Go on with what is logged from now on, until interrupted."`
 	Lines  int  `short:"n" default:"100" help:"How many of the newest lines to print." placeholder:"N"`
+	// Timeline is the short story, and the log the long one.
+	Timeline bool `help:"Print what happened to the line, and the day's figures, instead of the log."`
 }
 
 func (l logsCmd) Run(c *console) error {
-	home, _, err := c.open()
+	home, client, err := c.open()
 	if err != nil {
 		return err
+	}
+	if l.Timeline {
+		return c.timeline(home, client, l.Lines)
 	}
 	lines, err := persistence.TailLog(home.Logs(), l.Lines)
 	if err != nil {
