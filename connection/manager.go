@@ -48,6 +48,12 @@ type Options struct {
 	// Deliver is called for each event of the conversation, once, in order, by the session's reader. It must not block
 	// and must not keep the event's slices. nil: nobody listens.
 	Deliver func(t wire.Target, e wire.Event)
+	// Slept says how long the machine slept since the last call, 0 = it did not. It is asked at each tick, so that a
+	// sleep is noticed even where nobody tells of it. nil: never asked.
+	Slept func() time.Duration
+	// DarkWakes says that the machine wakes by itself for a moment now and then (macOS), so that a sleep which only the
+	// clocks know of is no reason to dial.
+	DarkWakes bool
 	// Chance gives numbers in [0, 1). nil: math/rand.
 	Chance func() float64
 	Log    *slog.Logger // nil: discarded
@@ -152,9 +158,19 @@ func (m *Manager) Run(ctx context.Context) error {
 			return w.stop()
 		case in = <-m.inbox:
 		case <-timer.C:
-			in = tick{}
+			in = m.ticked()
 		}
 	}
+}
+
+// ticked is the timer's input: a tick, or the news that it comes late because the machine slept.
+func (m *Manager) ticked() input {
+	if m.opt.Slept != nil {
+		if slept := m.opt.Slept(); slept > 0 {
+			return Nudge{Woke: slept, Dark: m.opt.DarkWakes}
+		}
+	}
+	return tick{}
 }
 
 // Do hands a command to the machine: taken, not done. Anyone may call it, at any time while Run runs.

@@ -151,6 +151,10 @@ func (t *turn) again() {
 
 // nudge takes a change of the surroundings. It accelerates or doubts, and never gates for good.
 func (t *turn) nudge(n Nudge) {
+	if n.Woke > 0 { // both ends are kept, so that the day's figures can leave the sleep out
+		t.do(note{persistence.Entry{At: t.now.Add(-n.Woke), Kind: "sleep", Text: "The computer fell asleep"}})
+		t.do(note{persistence.Entry{At: t.now, Kind: "wake", Text: "The computer woke after " + n.Woke.Round(time.Second).String()}})
+	}
 	if !t.wanted || t.phase == Idle {
 		return
 	}

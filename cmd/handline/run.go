@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -140,6 +141,8 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 		MayCarry:  a.mayCarry,
 		Compress:  a.compress,
 		Portal:    a.portal,
+		Slept:     network.NewSleep().Since,
+		DarkWakes: runtime.GOOS == "darwin",
 		Load:      a.state.Cursor,
 		Save:      a.state.Write,
 		Deliver:   a.deliver,
@@ -196,7 +199,6 @@ func (a *app) run(ctx context.Context) error {
 	})
 	if a.watched {
 		parts.Go(func() error { return a.watchNetwork(ctx) })
-		parts.Go(func() error { return a.watchSleep(ctx) })
 	}
 	return parts.Wait()
 }
@@ -256,38 +258,11 @@ func (a *app) watchNetwork(ctx context.Context) error {
 	return nil
 }
 
-// sleepLook is how often sleep is looked for. The timer stands in sleep too, so a wake is seen this late at worst.
-const sleepLook = 2 * time.Second
-
-// watchSleep tells the line how long the machine slept.
-func (a *app) watchSleep(ctx context.Context) error {
-	sleep, tick := network.NewSleep(), time.NewTicker(sleepLook)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if slept := sleep.Since(); slept > 0 {
-				a.rememberSleep(slept)
-				_ = a.line.Do(ctx, connection.Nudge{Woke: slept})
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
 // remember writes an entry into the timeline. The line's own go through its saver.
 func (a *app) remember(e persistence.Entry) {
 	if err := a.state.Write(persistence.Batch{Notes: []persistence.Entry{e}}); err != nil {
 		a.log.Warn("the timeline misses an entry", "kind", e.Kind, "error", err)
 	}
-}
-
-// rememberSleep marks both ends of a sleep, so that the day's figures can leave it out.
-func (a *app) rememberSleep(slept time.Duration) {
-	now := time.Now()
-	a.remember(persistence.Entry{At: now.Add(-slept), Kind: "sleep", Text: "The computer fell asleep"})
-	a.remember(persistence.Entry{At: now, Kind: "wake", Text: "The computer woke after " + slept.Round(time.Second).String()})
 }
 
 func host(server string) string {
