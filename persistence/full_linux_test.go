@@ -3,6 +3,7 @@ package persistence
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -65,6 +66,17 @@ func TestFullDisk(t *testing.T) {
 	c, err = s.Cursor(server, "c")
 	require.NoError(t, err)
 	require.Equal(t, "42", c.At)
+}
+
+func TestFullDiskQueuesNothing(t *testing.T) {
+	dir, fill := smallDisk(t)
+	s := openTest(t, filepath.Join(dir, "state.db"))
+	empty := fill()
+	_, err := s.Enqueue(message("c", strings.Repeat("x", MostTextBytes/4)))
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.Empty(t, outboxOf(t, s))
+	empty()
+	enqueue(t, s, message("c", "x"))
 }
 
 func TestFullDiskAtTheFirstStart(t *testing.T) {

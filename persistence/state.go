@@ -21,17 +21,17 @@ const (
 	openTimeout  = 2 * time.Second // for another process to let go of the file
 )
 
-// The buckets of state.db. A name is never used for something else: a newer Handline keeps its messages in "outbox",
-// under the same identity prefix as cursors, and Forget clears that too.
+// The buckets of state.db. A name is never used for something else. The first release had no outbox: the bucket is made
+// with the first message.
 const (
 	metaBucket     = "meta"     // "version", "wanted" → text
 	cursorsBucket  = "cursors"  // identity \0 conversation → Cursor as JSON
 	timelineBucket = "timeline" // sequence number, big-endian → Entry as JSON
-	outboxBucket   = "outbox"
+	outboxBucket   = "outbox"   // identity \0 conversation \0 id → Message as JSON
 )
 
-// State is state.db: cursors, the wish for a line, and the timeline. Its methods may be called from any goroutine; Write
-// and Forget touch the disk, so the loop calls neither.
+// State is state.db: cursors, the wish for a line, the outbox and the timeline. Its methods may be called from any
+// goroutine; they touch the disk, so the loop calls none.
 type State struct {
 	db       *bolt.DB
 	readOnly bool
@@ -49,7 +49,7 @@ func OpenState(path string) (s *State, note string, err error) {
 		if asideErr != nil {
 			return nil, "", fmt.Errorf("opening the state: %w, and it could not be set aside: %w", err, asideErr)
 		}
-		note = fmt.Sprintf("%s was damaged. It is kept as %s; places in conversations start anew.", filepath.Base(path), aside)
+		note = fmt.Sprintf("%s was damaged. It is kept as %s; places in conversations start anew, and unsent messages stay in it.", filepath.Base(path), aside)
 		s, err = openState(path)
 	}
 	if err != nil {
@@ -187,7 +187,7 @@ func (s *State) Write(b Batch) error {
 	if err != nil {
 		return fmt.Errorf("saving the state: %w", err)
 	}
-	if cursor == nil && wanted == "" && len(b.Notes) == 0 {
+	if cursor == nil && wanted == "" && len(b.Notes)+len(b.Put)+len(b.Drop) == 0 {
 		return nil
 	}
 	return s.update(func(tx *bolt.Tx) error {
@@ -200,6 +200,9 @@ func (s *State) Write(b Batch) error {
 			if err := tx.Bucket([]byte(metaBucket)).Put([]byte("wanted"), []byte(wanted)); err != nil {
 				return err
 			}
+		}
+		if err := writeMessages(tx, b.Put, b.Drop); err != nil {
+			return err
 		}
 		return appendNotes(tx.Bucket([]byte(timelineBucket)), b.Notes)
 	})

@@ -23,8 +23,9 @@ type Entry struct {
 
 // Batch is what changed since the last save, written in one transaction.
 type Batch struct {
-	Identity, Conversation string  // of the cursor
-	Cursor                 *Cursor // nil: unchanged
-	Wanted                 *bool   // nil: unchanged
-	Notes                  []Entry // appended in order
+	Identity, Conversation string    // of the cursor
+	Cursor                 *Cursor   // nil: unchanged
+	Wanted                 *bool     // nil: unchanged
+	Notes                  []Entry   // appended in order
+	Put, Drop              []Message // of the outbox: stored as they are now, and removed
 }
