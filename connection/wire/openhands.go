@@ -77,6 +77,32 @@ func (a agentServer) Encode(id, message string) ([]byte, error) {
 	return b, nil
 }
 
+// Said joins the texts of a user's message.
+func (a agentServer) Said(body []byte) (string, bool) {
+	var source, kind, message []byte
+	walkMembers(body, func(key, value []byte) bool {
+		switch string(key) {
+		case "source":
+			source = value
+			return string(value) == `"user"`
+		case "kind":
+			kind = value
+		case "llm_message":
+			message = value
+		}
+		return true
+	})
+	if string(source) != `"user"` || string(kind) != `"MessageEvent"` {
+		return "", false
+	}
+	said := ""
+	walkArray(member(message, "content"), func(part []byte) bool {
+		said += text(member(part, "text"))
+		return true
+	})
+	return said, true
+}
+
 // Ping is nil: the agent-server answers WebSocket pings and has none of its own.
 func (a agentServer) Ping() []byte { return nil }
 

@@ -91,6 +91,7 @@ func (c *session) sync(f sessionFrame) Event {
 		c.after = c.through
 		e.Cursor = strconv.AppendInt(nil, c.through, 10)
 	}
+	e.More = c.after < c.through
 	return e
 }
 
@@ -126,7 +127,7 @@ func (c *session) numbered(seq, body []byte, a agentEvent) (Event, error) {
 	if !ok || n < 0 {
 		return Event{}, fmt.Errorf("decoding durable frame: seq %q is no number", seq)
 	}
-	e := Event{Kind: Message, ID: a.id, Name: a.kind, Body: body, Replay: n <= c.through}
+	e := Event{Kind: Message, ID: a.id, Name: a.kind, Body: body, Replay: n <= c.through, More: n < c.through}
 	if !e.Replay {
 		e.Agent = a.agent()
 	}

@@ -253,6 +253,7 @@ func (c *socketIO) Item(body []byte) (Event, error) {
 	return e, err
 }
 
+// Encode asks for an ack: python-socketio, on which OpenHands V0 stands, sends one when the event's handler has returned.
 func (c *socketIO) Encode(id, text string) ([]byte, error) {
 	name, payload := "message", any(map[string]string{"id": id, "text": text})
 	if c.openHands() {
@@ -264,7 +265,28 @@ func (c *socketIO) Encode(id, text string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing Socket.IO event: %w", err)
 	}
-	return append(c.packet(nil, "42"), b...), nil
+	return append(append(c.packet(nil, "42"), id...), b...), nil
+}
+
+// Said knows OpenHands' own events. What other servers make of a message, nobody can tell; they have acks.
+func (c *socketIO) Said(body []byte) (string, bool) {
+	var source, action, args []byte
+	walkMembers(body, func(key, value []byte) bool {
+		switch string(key) {
+		case "source":
+			source = value
+			return string(value) == `"user"`
+		case "action":
+			action = value
+		case "args":
+			args = value
+		}
+		return true
+	})
+	if string(source) != `"user"` || string(action) != `"message"` {
+		return "", false
+	}
+	return text(member(args, "content")), true
 }
 
 // packet begins a Socket.IO packet of our namespace.

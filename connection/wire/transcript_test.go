@@ -22,6 +22,7 @@ import (
 //	greet | ping | bye                  Codec.Greet, Ping, Bye
 //	send ID TEXT                        Codec.Encode
 //	item BODY                           Codec.Item
+//	said BODY                           Codec.Said
 //	< FRAME                             a text frame comes in
 //	<< FRAME                            a binary frame comes in
 //	> FRAME                             expected: it goes out
@@ -100,6 +101,12 @@ func act(t *testing.T, codec Codec, verb, rest string) []string {
 		return outgoing(b)
 	case "item":
 		return meaning(codec.Item([]byte(rest)))
+	case "said":
+		text, ok := codec.Said([]byte(rest))
+		if !ok {
+			return []string{"= no user said that"}
+		}
+		return []string{fmt.Sprintf("= %q", text)}
 	case "<", "<<":
 		return meaning(codec.Decode([]byte(rest), verb == "<<"))
 	}
@@ -133,6 +140,7 @@ func meaning(e Event, err error) []string {
 	add("agent", e.Agent, e.Agent == AgentUnknown)
 	add("replay", true, !e.Replay)
 	add("gap", true, !e.Gap)
+	add("more", true, !e.More)
 	add("max", e.MaxFrame, e.MaxFrame == 0)
 	add("reason", fmt.Sprintf("%q", e.Reason), e.Reason == "")
 	add("final", true, !e.Final)
@@ -158,7 +166,7 @@ func fuzzDecode(f *testing.F, d Dialect, file string) {
 		f.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); verb == "<" || verb == "item" {
+		if verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); verb == "<" || verb == "item" || verb == "said" {
 			f.Add([]byte(rest), []byte(rest), false)
 		}
 	}
@@ -166,6 +174,7 @@ func fuzzDecode(f *testing.F, d Dialect, file string) {
 		codec, err := New(d, Hello{Conversation: "c", Key: "k"})
 		require.NoError(t, err)
 		for _, frame := range [][]byte{first, second} {
+			_, _ = codec.Said(frame)
 			e, err := codec.Decode(frame, binary)
 			if err != nil {
 				require.Zero(t, e)

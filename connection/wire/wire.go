@@ -112,6 +112,8 @@ type Event struct {
 	// Options.History for everything after the cursor of that moment, holds live messages back meanwhile, and so keeps
 	// the order whole.
 	Gap bool
+	// More belongs to Ready and to replayed messages: this socket has yet to bring messages that were missed.
+	More bool
 	// MaxFrame is the largest frame the peer accepts, told by Ready or the open packet. 0 = not told.
 	MaxFrame int
 	// Reason, Final and After belong to Refused, Rejected and Draining.
@@ -134,8 +136,11 @@ type Codec interface {
 	// Item reads one event as the server's history lists it, oldest first. Its Cursor moves forward from where the
 	// socket was at Ready, whatever the socket brought since.
 	Item(body []byte) (Event, error)
-	// Encode makes the frame for an outgoing message with a client id.
+	// Encode makes the frame for an outgoing message with a client id: decimal digits, at most 16 of them. A dialect with
+	// acks answers with an Ack of that id.
 	Encode(id, text string) ([]byte, error)
+	// Said gives the text of a message's body that a user said, and whether it is one. It may be called at any time.
+	Said(body []byte) (text string, ok bool)
 	// Ping is an application ping that ends in a Pong, nil where only WebSocket pings are answered.
 	Ping() []byte
 	// Bye is the polite last frame before the WebSocket is closed, nil = none.
