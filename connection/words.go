@@ -110,6 +110,9 @@ var phrases = map[string]phrase{
 	"protocol": {"The server speaks another version",
 		"What it says does not follow the protocol that Handline expects.",
 		"Update the server or Handline, then reconnect."},
+	"protocol/blocked": {"WebSockets do not get through",
+		"The server answers requests, but not WebSockets. A proxy before it may hold them back.",
+		"Allow WebSockets in the proxy, or enter the server's own address in Settings."},
 	"too-big": {"A message was too big",
 		"One message was larger than Handline or the server accepts.",
 		"Shorten what you send, or read the conversation in the browser."},
@@ -164,6 +167,8 @@ func variant(f network.Failure, server string) string {
 	case f.Cause == network.DNS && !strings.Contains(f.Detail, "no such name"),
 		f.Cause == network.Timeout && f.Silent:
 		return "/silent"
+	case f.Cause == network.Protocol && strings.HasPrefix(f.Detail, "requests are answered"):
+		return "/blocked"
 	case f.Cause == network.Proxy && f.Host == "":
 		return "/setting"
 	case f.Cause == network.Proxy && f.Status != 0:

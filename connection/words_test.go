@@ -71,6 +71,7 @@ func troubles() []network.Failure {
 		{Cause: network.Draining, Status: 1012, Detail: "service restart"},
 		{Cause: network.Unavailable, Host: host, Status: 503, After: 5 * time.Minute, Detail: "HTTP 503"},
 		{Cause: network.Protocol, Host: host, Verdict: network.Thrice, Status: 1002, Detail: "closed with 1002"},
+		{Cause: network.Protocol, Host: host, Verdict: network.Thrice, Status: 404, Detail: "requests are answered and the WebSocket is not (HTTP 404): a proxy before the server may block it"},
 		{Cause: network.TooBig, Status: 1009, Detail: "closed with 1009"},
 		{Cause: network.Plaintext, Host: "192.168.1.20:3000", Verdict: network.Final},
 		{Cause: network.LocalNetwork, Host: "192.168.1.20:3000", Silent: true},

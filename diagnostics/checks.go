@@ -189,7 +189,14 @@ func upgrade(ctx context.Context, e *examination) Finding {
 		return e.failed(ctx, err)
 	}
 	e.conversation = err
-	if err := at.try(ctx, e.Dialer); err != nil {
+	err = at.try(ctx, e.Dialer)
+	if err != nil {
+		// A refusal may have shown that the server has another socket, as an agent-server does whose proxy hides one.
+		if other, _ := e.Locate(ctx, e.secret); other.URL != nil && other.URL.Path != at.URL.Path {
+			err = other.try(ctx, e.Dialer)
+		}
+	}
+	if err != nil {
 		return e.failed(ctx, err)
 	}
 	return fine("A WebSocket opens", "Nothing on the way holds it back.")
