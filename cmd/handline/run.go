@@ -1,17 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -85,6 +83,7 @@ type app struct {
 	settings *settings
 	state    *persistence.State
 	secrets  *persistence.Secrets
+	noKeys   sync.Once // the log was told that there is no keychain
 	log      *slog.Logger
 	logFile  *persistence.Log
 	dialer   network.Dialer
@@ -203,108 +202,11 @@ func (a *app) run(ctx context.Context) error {
 	return parts.Wait()
 }
 
-// listen opens the API's socket. The home's lock says that a socket found there is left from a crash. Its directory is
-// private, so nobody can come in between listening and chmod.
-func listen(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("opening the local API: %w", err)
-	}
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("opening the local API: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the local API: %w", err), ln.Close())
-	}
-	return ln, nil
-}
-
-// farewell is how long requests under way may take when the app ends; streams end with ctx.
-const farewell = time.Second
-
-// serve answers the local API until ctx ends.
-func (a *app) serve(ctx context.Context, ln net.Listener) error {
-	server := &http.Server{
-		Handler:           diagnostics.Handler(a.api()),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ln) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serving the local API: %w", err)
-	case <-ctx.Done():
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
-	defer cancel()
-	if server.Shutdown(last) != nil {
-		_ = server.Close()
-	}
-	<-ended
-	return nil
-}
-
-// watchNetwork tells the line when the network around this machine has become another. Where the system does not say,
-// the line lives by its retries alone.
-func (a *app) watchNetwork(ctx context.Context) error {
-	err := network.Changes(ctx, func() {
-		_ = a.line.Do(ctx, connection.Nudge{Link: true, Route: network.RouteTo(host(a.settings.now().Server))})
-	})
-	if err != nil {
-		a.log.Warn("network changes are not seen; retries go on", "error", err)
-	}
-	return nil
-}
-
 // remember writes an entry into the timeline. The line's own go through its saver.
 func (a *app) remember(e persistence.Entry) {
 	if err := a.state.Write(persistence.Batch{Notes: []persistence.Entry{e}}); err != nil {
 		a.log.Warn("the timeline misses an entry", "kind", e.Kind, "error", err)
 	}
-}
-
-func host(server string) string {
-	u, err := url.Parse(server)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
-}
-
-// What follows asks the configuration at each call, so that a change needs no restart.
-
-func (a *app) proxy(to *url.URL) (*url.URL, error) {
-	switch setting := a.settings.now().Proxy; setting {
-	case "off":
-		return nil, nil
-	case "auto":
-		return network.Proxies("")(to)
-	default:
-		return network.Proxies(setting)(to)
-	}
-}
-
-func (a *app) mayCarry(to *url.URL) error {
-	return network.MayCarryKey(to, a.settings.now().AllowPlaintext)
-}
-
-// compress offers compression where the setting says so: on loopback it costs time, and without TLS broken proxies
-// garble it.
-func (a *app) compress(to *url.URL) bool {
-	return a.settings.now().Compression == "auto" && to.Scheme == "wss" && network.ReachOf(to.String()) != network.ThisMachine
-}
-
-func (a *app) portal(ctx context.Context) network.Portal {
-	probe := a.settings.now().Probe
-	switch probe {
-	case "off":
-		return network.Portal{}
-	case "auto":
-		probe = ""
-	}
-	return network.FindPortal(ctx, a.dialer, probe)
 }
 
 // deliver hands an event to those who follow. It is on the hot path: with nobody there it does nothing.
@@ -335,105 +237,4 @@ func (a *app) adopt(m persistence.Migrated) error {
 		}))
 	}
 	return errors.Join(errs...)
-}
-
-// api is the app as the local API serves it.
-func (a *app) api() diagnostics.API {
-	return diagnostics.API{
-		Version:       version(),
-		Line:          a.line,
-		Feed:          a.feed,
-		Config:        func(context.Context) (persistence.Config, error) { return a.settings.now(), nil },
-		Change:        a.settings.change,
-		Asked:         a.secrets.AskAgain,
-		SetKey:        a.setKey,
-		Timeline:      a.state.Timeline,
-		Conversations: a.conversations,
-		History:       a.history,
-		Checks:        a.checks,
-		Bundle: func(ctx context.Context, titles bool) (diagnostics.Bundle, error) {
-			return a.bundle(ctx, titles, a.checks.Last())
-		},
-		Quit: func() {
-			select {
-			case a.quit <- struct{}{}:
-			default: // it is on its way
-			}
-		},
-	}
-}
-
-// secret gives the key of a server. A system without a keychain has no keys, and many servers want none.
-func (a *app) secret(ctx context.Context, identity string) (string, error) {
-	key, err := a.secrets.Get(ctx, identity)
-	if errors.Is(err, persistence.ErrNoStore) {
-		a.log.Warn("no key can be had", "server", identity, "error", err)
-		return "", nil
-	}
-	return key, err
-}
-
-// setKey stores a key, "" forgets it, and lets the line try again.
-func (a *app) setKey(ctx context.Context, server, key string) error {
-	if err := storeKey(ctx, a.secrets, cmp.Or(server, a.settings.now().Server), key); err != nil {
-		return err
-	}
-	return a.line.Do(ctx, connection.KeyChanged{})
-}
-
-// mostConversations is how many the server is asked for.
-const mostConversations = 100
-
-func (a *app) conversations(ctx context.Context) ([]diagnostics.Conversation, error) {
-	t, key, err := a.asker(ctx)
-	if err != nil {
-		return nil, err
-	}
-	found, err := a.backend.Conversations(ctx, t, key, mostConversations)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]diagnostics.Conversation, len(found))
-	for i, f := range found {
-		list[i] = diagnostics.Conversation{
-			ID: f.ID, Title: f.Title, Running: f.Running, Asleep: f.Asleep, Agent: string(f.State), Updated: f.Updated,
-		}
-	}
-	return list, nil
-}
-
-// history asks the server, not the line, so it works while the line is down.
-func (a *app) history(ctx context.Context, after string, each func(diagnostics.Event) error) error {
-	t, key, err := a.asker(ctx)
-	if err != nil {
-		return err
-	}
-	place, err := a.backend.Locate(ctx, t, key, false)
-	if err != nil {
-		return err
-	}
-	if place.Hello.Conversation == "" || place.Dialect != wire.SocketIO && place.Dialect != wire.Events {
-		return backend.ErrNoQuestion
-	}
-	codec, err := wire.New(place.Dialect, place.Hello)
-	if err != nil {
-		return err
-	}
-	return a.backend.History(ctx, place, after, func(item []byte) error {
-		e, err := codec.Item(item)
-		if err != nil {
-			return fmt.Errorf("reading the history: %w", err)
-		}
-		return each(told(e))
-	})
-}
-
-// asker gives what a question to the server needs besides the question.
-func (a *app) asker(ctx context.Context) (wire.Target, string, error) {
-	t := target(a.settings.now())
-	if t.Server == "" {
-		return t, "", network.Failure{Cause: network.NotSetUp}
-	}
-	key, err := a.secret(ctx, t.Identity())
-	return t, key, err
 }
