@@ -128,6 +128,15 @@ func meaning(e Event, err error) []string {
 	if err != nil {
 		return []string{"= error: " + err.Error()}
 	}
+	lines := told(e)
+	for _, then := range e.Then {
+		lines = append(lines, told(then)...)
+	}
+	return lines
+}
+
+// told writes one of the things that a frame tells.
+func told(e Event) []string {
 	words := []string{"=", kinds[e.Kind]}
 	add := func(name string, value any, zero bool) {
 		if !zero {
@@ -145,6 +154,7 @@ func meaning(e Event, err error) []string {
 	add("reason", fmt.Sprintf("%q", e.Reason), e.Reason == "")
 	add("final", true, !e.Final)
 	add("auth", true, !e.Auth)
+	add("outdated", true, !e.Outdated)
 	add("after", e.After, e.After == 0)
 	body := string(e.Body)
 	if len(body) > 60 {
@@ -159,8 +169,11 @@ func meaning(e Event, err error) []string {
 }
 
 // fuzzDecode feeds a codec anything and holds it to its contract: no panic, and slices that lie within the frame's
-// length or the codec's own.
-func fuzzDecode(f *testing.F, d Dialect, file string) {
+// length or the codec's own. The codec has heard the frames of a prelude before, of each in turn where there are several.
+func fuzzDecode(f *testing.F, d Dialect, file string, preludes ...[]string) {
+	if len(preludes) == 0 {
+		preludes = [][]string{nil}
+	}
 	text, err := os.ReadFile("testdata/" + file)
 	if err != nil {
 		f.Fatal(err)
@@ -171,23 +184,45 @@ func fuzzDecode(f *testing.F, d Dialect, file string) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte, binary bool) {
-		codec, err := New(d, Hello{Conversation: "c", Key: "k"})
-		require.NoError(t, err)
-		for _, frame := range [][]byte{first, second} {
-			_, _ = codec.Said(frame)
-			e, err := codec.Decode(frame, binary)
-			if err != nil {
-				require.Zero(t, e)
+		for _, prelude := range preludes {
+			codec, err := New(d, Hello{Conversation: "c", Key: "k"})
+			require.NoError(t, err)
+			for _, frame := range prelude {
+				_, err := codec.Decode([]byte(frame), false)
+				require.NoError(t, err)
 			}
-			require.Less(t, int(e.Kind), len(kinds))
-			if e, err = codec.Item(frame); err == nil {
-				require.True(t, e.Replay)
-				require.Equal(t, AgentUnknown, e.Agent)
+			for _, frame := range [][]byte{first, second} {
+				fuzzFrame(t, codec, frame, binary)
 			}
 		}
 	})
 }
 
+func fuzzFrame(t *testing.T, codec Codec, frame []byte, binary bool) {
+	_, _ = codec.Said(frame)
+	e, err := codec.Decode(frame, binary)
+	if err != nil {
+		require.Zero(t, e)
+	}
+	require.Less(t, int(e.Kind), len(kinds))
+	for _, then := range e.Then {
+		require.Less(t, int(then.Kind), len(kinds))
+		require.Empty(t, then.Then)
+	}
+	if e, err = codec.Item(frame); err == nil {
+		require.True(t, e.Replay)
+		require.Equal(t, AgentUnknown, e.Agent)
+	}
+}
+
 func FuzzSocketIODecode(f *testing.F) { fuzzDecode(f, SocketIO, "socketio.txt") }
 func FuzzEventsDecode(f *testing.F)   { fuzzDecode(f, Events, "events.txt") }
 func FuzzSessionDecode(f *testing.F)  { fuzzDecode(f, Session, "session.txt") }
+
+func FuzzVoiceCodeDecode(f *testing.F) {
+	fuzzDecode(f, VoiceCode, "voicecode.txt", nil,
+		[]string{`{"type":"hello","version":"0.2.0"}`, `{"type":"session_list"}`},
+		[]string{`{"type":"hello","version":"0.4.0"}`, `{"type":"connected"}`},
+		[]string{`{"type":"hello","version":"0.5.0"}`, `{"type":"connected","negotiated_protocol_version":"0.5.0"}`},
+	)
+}

@@ -71,6 +71,7 @@ type Hello struct {
 	Path         string
 	Namespace    string
 	Version      string // the server's version, "" = unknown
+	Portion      int    // KB of history to ask for at once, where the dialect lets a client say; 0 = the dialect's own
 }
 
 // Kind says what an Event tells.
@@ -82,15 +83,15 @@ const (
 	Pong                 // the answer to Codec.Ping: ends a round trip
 	Ready                // the dialect's handshake is done; the line is up
 	Message              // one event of the conversation
-	Ack                  // the peer took the message named by ID
-	Rejected             // the peer did not take the message named by ID, with Reason
+	Ack                  // the peer took the message named by ID; the one in flight, where the dialect names none
+	Rejected             // the peer did not take the message named by ID, or the one in flight, with Reason
 	Refused              // the peer will not serve this session; hang up
 	Draining             // the peer is about to go; come back after After
 	Synced               // everything missed has been received
 )
 
-// Event is one decoded frame. Its slices alias the frame and the codec's buffers: they are good until the next call of
-// Decode.
+// Event is what one frame tells, or the first of several such things. Its slices alias the frame and the codec's
+// buffers: they are good until the next call of Decode.
 type Event struct {
 	Kind Kind
 	// ID names a message: two messages with the same non-empty ID are the same one. IDs made of digits only are
@@ -116,16 +117,22 @@ type Event struct {
 	More bool
 	// MaxFrame is the largest frame the peer accepts, told by Ready or the open packet. 0 = not told.
 	MaxFrame int
-	// Reason, Final and After belong to Refused, Rejected and Draining.
-	Reason string
-	Final  bool
-	Auth   bool // Refused because of the key
-	After  time.Duration
+	// Reason, Final and After belong to Refused, Rejected and Draining. The Reason of another Kind is worth a line in the
+	// log: something was odd, and nothing is to be done.
+	Reason   string
+	Final    bool
+	Auth     bool // Refused because of the key
+	Outdated bool // Refused because of the protocol's version
+	After    time.Duration
+	// Then is what else the frame tells, in order, where it tells several things: each is to be taken as if it had come in
+	// a frame of its own. An event in it has no Then.
+	Then []Event
 }
 
 // Codec speaks one dialect for one session. New, Request and Greet are called once, before the first Decode. Decode and
-// Item are never called at the same time as each other. Encode, Ping and Bye are called by the writer, at the same time
-// as those two: what both sides use must not change after Greet. Nothing is called after the session has ended.
+// Item are never called at the same time as each other. Ping and Bye are called by the writer, at the same time as those
+// two, and so is Encode, after Ready alone: what both sides use must not change any more by then. Nothing is called after
+// the session has ended.
 type Codec interface {
 	// Request gives the WebSocket address (ws or wss) and the header to dial with.
 	Request(base *url.URL) (*url.URL, http.Header)
@@ -156,6 +163,8 @@ func New(d Dialect, h Hello) (Codec, error) {
 		return newEvents(h), nil
 	case Session:
 		return newSession(h), nil
+	case VoiceCode:
+		return newVoiceCode(h), nil
 	}
 	return nil, fmt.Errorf("speaking dialect %q: not known", d)
 }

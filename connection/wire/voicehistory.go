@@ -1,0 +1,437 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// This file keeps the place in a voice-code session. There are three kinds of cursor, by version:
+//
+//	0.2, 0.3  the id of the last message      an answer keeps the newest that fit: its hole is right after the cursor
+//	0.4       the seq of the last message     answers are ascending windows, asked for one after the other
+//	0.5       a byte offset and "@", with the signature of the file that it is an offset in; windows as well
+//
+// The rules are: nothing is told that lies beyond a hole while the hole can be filled; the place never goes back, unless
+// the server says that its log is another one; repeats are dropped by id by whoever counts.
+
+const (
+	voicePortion = 200     // KB of one history, as the server's own client asks for
+	voiceWhole   = 8 << 10 // KB to close a hole with; half of what this client reads at most
+	voiceHeld    = 8 << 20 // bytes held back while a history is due
+)
+
+// voiceHistory is the place and what is under way to get there.
+type voiceHistory struct {
+	level     int
+	last      string // id of the last message when the session began, below 0.4
+	at        int64  // the last seq, or the next offset
+	signature string // of the file that at is an offset in, "" = not told
+	due       bool   // a subscribe was sent and its answer has not come whole
+	pongs     int    // since then
+	whole     bool   // the hole was asked for, with all the room there is
+	leap      int64  // where a frame began that seemed to leave something out, 0 = none
+	held      []Event
+	heldSize  int
+}
+
+// resume goes to a cursor. One of another version is no place here: everything is asked for, and repeats are dropped.
+func (h *voiceHistory) resume(level int, cursor string) {
+	h.level, h.last, h.at, h.signature, h.leap = level, "", 0, "", 0
+	number, signature, offset := strings.Cut(cursor, "@")
+	n, whole := integer([]byte(number))
+	switch {
+	case level < 4 && !whole:
+		h.last = cursor
+	case level == 4 && whole && !offset, level >= 5 && whole && offset:
+		h.at, h.signature = max(n, 0), signature
+	}
+}
+
+// portion is how many KB of history to ask for at once.
+func (c *voiceCode) portion() int {
+	if c.hello.Portion > 0 {
+		return c.hello.Portion
+	}
+	return voicePortion
+}
+
+func voiceSize(kb int) []byte {
+	return fmt.Appendf(nil, `{"type":"set_max_message_size","size_kb":%d}`, kb)
+}
+
+// subscribe asks for what comes after the place.
+func (c *voiceCode) subscribe() []byte {
+	h := &c.history
+	h.due, h.pongs = true, 0
+	m := struct {
+		Type      string `json:"type"`
+		Session   string `json:"session_id"`
+		Last      string `json:"last_message_id,omitempty"`
+		Seq       *int64 `json:"last_seq,omitempty"`
+		Offset    *int64 `json:"from_offset,omitempty"`
+		Signature string `json:"file_signature_seen,omitempty"`
+	}{Type: "subscribe", Session: c.session, Last: h.last, Signature: h.signature}
+	switch {
+	case h.level >= 5:
+		m.Offset = &h.at
+	case h.level == 4:
+		m.Seq = &h.at
+	}
+	b, _ := json.Marshal(m) // texts and numbers always encode
+	return b
+}
+
+// histories reads a session_history: what was asked for, or from 0.4 on also what happens.
+func (c *voiceCode) histories(f voiceFrame) (Event, error) {
+	c.batch = c.batch[:0]
+	var err error
+	if c.history.level < 4 {
+		err = c.newest(f)
+	} else {
+		err = c.window(f)
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("decoding history of voice-code: %w", err)
+	}
+	return c.together(), nil
+}
+
+// together makes one event of the batch.
+func (c *voiceCode) together() Event {
+	if len(c.batch) == 0 {
+		return Event{}
+	}
+	e := c.batch[0]
+	e.Then = c.batch[1:]
+	return e
+}
+
+func (c *voiceCode) add(e Event) {
+	e.More = e.Replay && c.history.due
+	c.batch = append(c.batch, e)
+}
+
+// newest takes an answer of 0.2 or 0.3. An incomplete one leaves out what follows the cursor, and the same question would
+// get the same answer: so it is asked once more with room for everything. A line that was seen to break under large
+// answers is spared that; then what is missing is missing, and said to be.
+func (c *voiceCode) newest(f voiceFrame) error {
+	h := &c.history
+	incomplete := string(f.complete) == "false"
+	if incomplete && h.due && !h.whole && c.portion() >= voicePortion {
+		h.whole = true
+		c.add(Event{Reply: voiceSize(voiceWhole)})
+		c.add(Event{Reply: c.subscribe()})
+		return nil
+	}
+	if err := c.all(f.messages, true); err != nil {
+		return err
+	}
+	if !h.due {
+		return nil
+	}
+	if h.whole {
+		h.whole = false
+		c.add(Event{Reply: voiceSize(c.portion())})
+	}
+	reason := ""
+	if incomplete {
+		reason = "older messages are missing: they do not fit into the history that the server sends at once"
+	}
+	c.arrived(reason)
+	return nil
+}
+
+// arrived ends what was due, and lets go of what was held back.
+func (c *voiceCode) arrived(reason string) {
+	h := &c.history
+	c.batch = append(c.batch, h.held...)
+	h.due, h.pongs, h.leap, h.held, h.heldSize = false, 0, 0, nil, 0
+	c.add(Event{Kind: Synced, Reason: reason})
+}
+
+// updated takes what happens, up to 0.3.
+func (c *voiceCode) updated(f voiceFrame) (Event, error) {
+	c.batch = c.batch[:0]
+	if err := c.all(f.messages, false); err != nil {
+		return Event{}, fmt.Errorf("decoding update of voice-code: %w", err)
+	}
+	if c.history.due {
+		return c.hold(), nil
+	}
+	return c.together(), nil
+}
+
+// replayed takes a message that the server believes we do not have. It has no place of its own: it goes behind the
+// history, which most likely brings it too. Its ack is written after it was applied, and again for each repeat.
+func (c *voiceCode) replayed(f voiceFrame) (Event, error) {
+	if !strings.EqualFold(text(member(f.message, "session_id")), c.session) || c.session == "" {
+		return Event{}, nil // another session's message is not ours to confirm
+	}
+	id := unquoted(f.id)
+	if len(id) == 0 {
+		return Event{}, errors.New("decoding replay of voice-code: no id")
+	}
+	c.batch = c.batch[:0]
+	e := Event{Kind: Message, ID: id, Name: unquoted(member(f.message, "role")), Body: f.message, Replay: true}
+	if !c.deaf {
+		e.Reply = fmt.Appendf(nil, `{"type":"message_ack","message_id":%s}`, f.id)
+	}
+	c.add(e)
+	if c.history.due {
+		return c.hold(), nil
+	}
+	return c.together(), nil
+}
+
+// hold keeps the batch until the history has come.
+func (c *voiceCode) hold() Event {
+	h := &c.history
+	for _, e := range c.batch {
+		h.heldSize += len(e.Body)
+		e.ID, e.Cursor, e.Name, e.Body = bytes.Clone(e.ID), bytes.Clone(e.Cursor), bytes.Clone(e.Name), bytes.Clone(e.Body)
+		h.held = append(h.held, e)
+	}
+	if h.heldSize > voiceHeld {
+		return Event{Kind: Refused, Reason: "too much came before the history"}
+	}
+	return Event{}
+}
+
+// all adds every message of a frame, its id being the cursor.
+func (c *voiceCode) all(messages []byte, replay bool) error {
+	list, err := c.list(messages)
+	for _, m := range list {
+		e := m.event(replay)
+		e.Cursor = m.id
+		c.add(e)
+	}
+	return err
+}
+
+// window takes a part of the log in ascending order (from 0.4 on). What is known already is left out. One that begins
+// beyond our place is not told: what lies before it comes first, and it comes again after that.
+func (c *voiceCode) window(f voiceFrame) error {
+	h := &c.history
+	done := string(f.complete) != "false" && string(f.end) != "false"
+	if c.another(f) {
+		c.add(Event{Reply: c.subscribe()})
+		return nil
+	}
+	list, err := c.list(f.messages)
+	if err != nil {
+		return err
+	}
+	if c.leaps(f, list, done) {
+		return nil
+	}
+	before := h.at
+	c.ascend(list, f.next, h.due)
+	switch {
+	case done && h.due:
+		c.arrived("")
+	case !done && h.at > before:
+		c.add(Event{Reply: c.subscribe()})
+	}
+	return nil
+}
+
+// another says whether the log is not the one that our place is in, or no longer begins where it did. Where that means
+// to begin anew, nothing of the frame is used.
+func (c *voiceCode) another(f voiceFrame) (anew bool) {
+	h := &c.history
+	if gap := f.gap; len(gap) > 0 && gap[0] == '{' {
+		least, _ := integer(member(gap, "min_available_seq"))
+		switch text(member(gap, "reason")) {
+		case "client_ahead":
+			anew, h.at = h.at > 0, 0
+		case "pruned":
+			if least-1 > h.at {
+				h.at = least - 1
+				c.add(c.remark("the server no longer has the oldest of the missing messages"))
+			}
+		}
+	}
+	signature := text(f.signature)
+	replaced := h.signature != "" && signature != "" && signature != h.signature
+	if signature != "" {
+		h.signature = signature
+	}
+	switch {
+	case string(f.replaced) == "true": // and this is the new one, from its start
+		h.at = 0
+	case replaced:
+		anew, h.at = true, 0
+	}
+	return anew
+}
+
+// leaps says whether a window leaves something out after our place, and asks for that where it is not under way.
+//
+// A seq has no holes but those that the server explains. An offset has: lines that are not messages. So the last window
+// of an answer may begin later than asked for, just as a message that happens now does; but only an answer comes again
+// when it is asked for again.
+func (c *voiceCode) leaps(f voiceFrame, list []voiceMessage, done bool) bool {
+	h := &c.history
+	if len(list) == 0 {
+		return false
+	}
+	first := list[0].at
+	if h.level == 4 {
+		if n, ok := integer(f.first); ok {
+			first = n
+		}
+		if first <= h.at+1 {
+			return false
+		}
+		if !h.due {
+			c.add(Event{Reply: c.subscribe()})
+		}
+		return true
+	}
+	if first <= h.at || !h.due || !done || first == h.leap {
+		return false
+	}
+	if h.leap == 0 {
+		c.add(Event{Reply: c.subscribe()})
+	}
+	h.leap = first
+	return true
+}
+
+// ascend adds what is new in a window and moves the place behind it. next is where the window ends, at 0.5.
+func (c *voiceCode) ascend(list []voiceMessage, next []byte, replay bool) {
+	h := &c.history
+	from := h.at
+	for i, m := range list {
+		if m.at < from || h.level == 4 && m.at <= h.at {
+			continue
+		}
+		e := m.event(replay)
+		if h.level == 4 {
+			h.at, e.Cursor = m.at, m.seq
+		} else {
+			h.at = m.at + 1 // the rest of this line is no message
+			if i+1 < len(list) {
+				h.at = max(h.at, list[i+1].at)
+			} else if n, ok := integer(next); ok {
+				h.at = max(h.at, n)
+			}
+			e.Cursor = c.offset()
+		}
+		h.leap = 0
+		c.add(e)
+	}
+	if n, ok := integer(next); ok && h.level >= 5 && n > h.at {
+		h.at = n
+		c.add(Event{Cursor: c.offset()})
+	}
+}
+
+// offset is the place at 0.5, as a cursor.
+func (c *voiceCode) offset() []byte {
+	return append(append(strconv.AppendInt(nil, c.history.at, 10), '@'), c.history.signature...)
+}
+
+var errNoID = errors.New("a message without an id")
+
+// voiceMessage is one message, raw.
+type voiceMessage struct {
+	id, role, seq, start, body []byte
+	at                         int64 // seq or offset, by version
+	placed                     bool  // it has one, where one is needed
+}
+
+func (m voiceMessage) event(replay bool) Event {
+	return Event{Kind: Message, ID: m.id, Name: m.role, Body: m.body, Replay: replay}
+}
+
+// list reads the messages of a frame. One that has no id or no place is left out, and said to be: it must not cost the
+// others.
+func (c *voiceCode) list(messages []byte) ([]voiceMessage, error) {
+	if messages == nil {
+		return nil, nil
+	}
+	var all []voiceMessage
+	var bad error
+	err := walkArray(messages, func(body []byte) bool {
+		m, err := readVoiceMessage(body)
+		switch c.history.level {
+		case 4:
+			m.at, m.placed = integer(m.seq)
+		case 5:
+			m.at, m.placed = integer(m.start)
+		default:
+			m.placed = true
+		}
+		switch {
+		case errors.Is(err, errNoID), err == nil && !m.placed:
+			c.add(c.remark("left out a message without an id or a place"))
+		case err != nil:
+			bad = err
+		default:
+			all = append(all, m)
+		}
+		return bad == nil
+	})
+	if bad != nil {
+		err = bad
+	}
+	return all, err
+}
+
+// readVoiceMessage reads one message: the provider's own line in 0.2, where the type says who speaks, and a form of
+// voice-code's own from 0.3 on.
+func readVoiceMessage(body []byte) (voiceMessage, error) {
+	m := voiceMessage{body: body}
+	err := walkObject(body, func(key, value []byte) bool {
+		switch string(key) {
+		case "uuid":
+			m.id = unquoted(value)
+		case "role", "type":
+			m.role = unquoted(value)
+		case "seq":
+			m.seq = value
+		case "offset":
+			m.start = value
+		}
+		return true
+	})
+	if err == nil && len(m.id) == 0 {
+		err = errNoID
+	}
+	return m, err
+}
+
+// Item reads one message. voice-code has no history over HTTP that it could come from.
+func (c *voiceCode) Item(body []byte) (Event, error) {
+	m, err := readVoiceMessage(body)
+	if err != nil {
+		return Event{}, fmt.Errorf("reading message of voice-code: %w", err)
+	}
+	return m.event(true), nil
+}
+
+// Said gives the text of a message that a user wrote. 0.2 has it inside the provider's own form.
+func (c *voiceCode) Said(body []byte) (string, bool) {
+	m, err := readVoiceMessage(body)
+	if err != nil || string(m.role) != "user" {
+		return "", false
+	}
+	if plain := member(body, "text"); plain != nil {
+		return text(plain), true
+	}
+	content := member(member(body, "message"), "content")
+	if len(content) > 0 && content[0] == '"' {
+		return text(content), true
+	}
+	var said strings.Builder
+	err = walkArray(content, func(part []byte) bool {
+		said.WriteString(text(member(part, "text")))
+		return true
+	})
+	return said.String(), err == nil && said.Len() > 0
+}
