@@ -5,10 +5,10 @@ import (
 	"io/fs"
 )
 
-//go:embed window/page.html window/*.css window/*.js
+//go:embed window/*.html window/*.css window/*.js
 var window embed.FS
 
-// Window holds the files of the diagnostics window: page.html, a template, with what it loads beside it.
+// Window holds the files of the diagnostics window: page.html, a template in several files, with what it loads beside it.
 func Window() fs.FS {
 	files, err := fs.Sub(window, "window")
 	if err != nil {

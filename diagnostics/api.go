@@ -41,6 +41,8 @@ type API struct {
 	Window func(ctx context.Context, pane string) error
 	// Demo moves the line to a backend of Handline's own, or back to the configured server. nil: there is none.
 	Demo func(ctx context.Context, on bool) error
+	// DemoServer is that backend's address, "" while it does not run. It goes with Demo.
+	DemoServer func() string
 	// Checks examine the server, one examination at a time.
 	Checks *Rounds
 	// Bundle gathers the report that may be given to others; titles lets the conversation's title in.
@@ -109,7 +111,7 @@ func Handler(a API) http.Handler {
 		"/v1/config":        {"GET": a.config, "PUT": a.putConfig},
 		"/v1/key":           {"POST": a.key},
 		"/v1/window":        {"POST": a.window},
-		"/v1/demo":          {"POST": a.demo},
+		"/v1/demo":          {"GET": a.demo, "POST": a.demo},
 		"/v1/quit":          {"POST": a.quit},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -325,6 +327,7 @@ func (a API) window(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// demo turns the demo on or off where it is asked to, and tells where it is.
 func (a API) demo(w http.ResponseWriter, r *http.Request) error {
 	var d struct {
 		On bool `json:"on"`
@@ -335,10 +338,12 @@ func (a API) demo(w http.ResponseWriter, r *http.Request) error {
 	if a.Demo == nil {
 		return &Problem{Status: http.StatusNotImplemented, Code: "not-offered", Text: "This Handline has no demo to try"}
 	}
-	if err := a.Demo(r.Context(), d.On); err != nil {
-		return err
+	if r.Method == http.MethodPost {
+		if err := a.Demo(r.Context(), d.On); err != nil {
+			return err
+		}
 	}
-	w.WriteHeader(http.StatusNoContent)
+	answer(w, http.StatusOK, map[string]string{"server": a.DemoServer()})
 	return nil
 }
 

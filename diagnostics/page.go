@@ -22,8 +22,8 @@ type Pages struct {
 	API http.Handler
 	// Version of Handline, for the page to tell.
 	Version string
-	// Demo is the address of the demo's backend, "" = none is offered.
-	Demo string
+	// Demo says that the API offers one.
+	Demo bool
 	// Patience is how long a link waits to be used, and a window whose watch has ended for its page to come back: a
 	// reload, a nap of the browser. 0 = 30 s.
 	Patience time.Duration
@@ -171,12 +171,12 @@ func (p *Pages) attend(ctx context.Context, g *guard, ended <-chan error) error 
 // show writes the page itself. Its token is in its text, which no other origin can read.
 func (p *Pages) show(w http.ResponseWriter, token string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	err := windowPage().Execute(w, map[string]string{"Token": token, "Version": p.Version, "Demo": p.Demo})
+	err := windowPage().Execute(w, map[string]any{"Token": token, "Version": p.Version, "Demo": p.Demo})
 	if err != nil {
 		p.Log.Warn("the window's page was not written", "error", err)
 	}
 }
 
 func windowPage() *template.Template {
-	return template.Must(template.ParseFS(assets.Window(), "page.html"))
+	return template.Must(template.ParseFS(assets.Window(), "page.html", "settings.html"))
 }

@@ -1,0 +1,6 @@
+package window
+
+import "os/exec"
+
+// detach is a no-op: what rundll32 opens is no child of ours.
+func detach(*exec.Cmd) {}
