@@ -211,11 +211,12 @@ func TestDiagnosingDisturbsNobody(t *testing.T) {
 		{demo.Hang, "upgrade", network.Timeout},
 		{demo.Silent, "server", network.Timeout},
 	} {
-		for _, dialect := range []demo.Dialect{demo.V0, demo.AgentServer, demo.AppServer, demo.Plain} {
+		for _, dialect := range []demo.Dialect{demo.V0, demo.AgentServer, demo.AppServer, demo.Plain, demo.VoiceCode} {
+			mute := dialect == demo.Plain || dialect == demo.VoiceCode
 			switch {
-			case dialect == demo.Plain && row.mood == demo.Refusing: // it cannot be asked for its opinion of a key
+			case mute && row.mood == demo.Refusing: // it cannot be asked for its opinion of a key
 				continue
-			case row.code == network.Timeout && (dialect == demo.Plain || dialect == demo.AppServer): // each takes the whole budget
+			case row.code == network.Timeout && (mute || dialect == demo.AppServer): // each takes the whole budget
 				continue
 			}
 			t.Run(row.mood.Name()+"/"+string(dialect), func(t *testing.T) {
@@ -231,8 +232,11 @@ func TestDiagnosingDisturbsNobody(t *testing.T) {
 					fmt.Fprint(w, "success")
 				})
 				c.edit = func(v *persistence.Config) {
-					if dialect == demo.Plain {
+					if mute {
 						v.Conversation = ""
+					}
+					if dialect == demo.VoiceCode { // which is never guessed
+						v.Dialect = "voicecode"
 					}
 				}
 				s, at := plays(t, demo.Options{Dialect: dialect, Key: c.key, Mood: row.mood})

@@ -1,0 +1,162 @@
+package diagnostics_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"handline/connection"
+	"handline/connection/backend"
+	"handline/connection/network"
+	"handline/diagnostics"
+)
+
+// patient has a server behind connections in memory; a test spoils what it is about.
+func patient() diagnostics.Deps {
+	return diagnostics.Deps{
+		Dialer: network.Dialer{Raw: func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			theirs.Close()
+			return ours, nil
+		}},
+		Resolve:  func(context.Context, string) ([]string, error) { return []string{"127.0.0.1", "::1"}, nil },
+		Route:    func(string) bool { return true },
+		Identify: func(context.Context) (backend.Server, error) { return backend.Server{Kind: backend.AgentServer}, nil },
+		Secret:   func(context.Context) (string, error) { return "planted-key", nil },
+		Key:      func(context.Context, string) error { return nil },
+		Locate: func(context.Context, string) (diagnostics.Socket, error) {
+			return diagnostics.Socket{}, network.Failure{Cause: network.Asleep}
+		},
+	}
+}
+
+func examined(d diagnostics.Deps) (outcomes map[string]diagnostics.Outcome, r diagnostics.Report) {
+	outcomes = map[string]diagnostics.Outcome{}
+	r = diagnostics.Examine(context.Background(), "http://server.example", d, func(f diagnostics.Finding) { outcomes[f.Name] = f.Outcome })
+	return outcomes, r
+}
+
+// What has no answer takes the budget and not a moment more, and what comes after it is not reached.
+func TestNothingAnswersWithinTheBudget(t *testing.T) {
+	silent := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	for name, spoil := range map[string]func(*diagnostics.Deps){
+		"dns": func(d *diagnostics.Deps) {
+			d.Resolve = func(ctx context.Context, _ string) ([]string, error) { return nil, silent(ctx) }
+		},
+		"tcp": func(d *diagnostics.Deps) {
+			d.Dialer.Raw = func(ctx context.Context, _, _ string) (net.Conn, error) { return nil, silent(ctx) }
+		},
+		"server": func(d *diagnostics.Deps) {
+			d.Identify = func(ctx context.Context) (backend.Server, error) { return backend.Server{}, silent(ctx) }
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := patient()
+			looks := 0
+			d.Portal = func(ctx context.Context) network.Portal {
+				looks++
+				<-ctx.Done()
+				return network.Portal{}
+			}
+			spoil(&d)
+			begun := time.Now()
+			got, r := examined(d)
+			require.Less(t, time.Since(begun), diagnostics.Budget)
+			require.Equal(t, diagnostics.Failed, got[name])
+			require.Equal(t, diagnostics.NotReached, got["key"])
+			require.Equal(t, diagnostics.NotReached, got["round-trip"])
+			require.Equal(t, "Issues detected: Server is unreachable", r.Summary)
+			require.Equal(t, 1, looks, "the way is doubted once")
+		})
+	}
+}
+
+func TestNoPortalIsLookedForWhileAllIsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := patient()
+		d.Portal = func(context.Context) network.Portal { t.Error("looked"); return network.Portal{} }
+		got, _ := examined(d)
+		require.Equal(t, diagnostics.OK, got["server"])
+	})
+}
+
+// Without a route the network is what is wrong, unless the server is reached all the same: a table of routes can err.
+func TestTheRouteIsAHint(t *testing.T) {
+	d := patient()
+	d.Route = func(string) bool { return false }
+	got, _ := examined(d)
+	require.Equal(t, diagnostics.OK, got["link"])
+	require.Equal(t, diagnostics.OK, got["server"])
+
+	d.Resolve = func(context.Context, string) ([]string, error) { return nil, &net.DNSError{Err: "unreachable"} }
+	got, r := examined(d)
+	require.Equal(t, diagnostics.Failed, got["link"])
+	require.Equal(t, diagnostics.NotReached, got["dns"])
+	require.Equal(t, "Issues detected: No internet connection", r.Summary)
+}
+
+func TestTheConversationIsTheLinesToTell(t *testing.T) {
+	d := patient()
+	got, r := examined(d)
+	require.Equal(t, diagnostics.NotTested, got["upgrade"], "an app server names no socket of what sleeps")
+	require.Equal(t, diagnostics.Failed, got["ready"])
+	require.False(t, r.OK)
+
+	line := connection.Snapshot{Server: "http://server.example", Status: connection.Connected, Quality: connection.Good, RTT: 84}
+	d.Line = func() (connection.Snapshot, bool) { return line, true }
+	got, r = examined(d)
+	require.Equal(t, diagnostics.OK, got["ready"])
+	require.Equal(t, "Good, 84 ms", r.Findings[8].Saw)
+	require.True(t, r.OK)
+
+	line.Server = "http://another.example"
+	got, _ = examined(d)
+	require.Equal(t, diagnostics.Failed, got["ready"], "a line to another server says nothing of this one")
+
+	d.Locate = func(context.Context, string) (diagnostics.Socket, error) {
+		return diagnostics.Socket{}, network.Failure{Cause: network.Reset}
+	}
+	got, _ = examined(d)
+	require.Equal(t, diagnostics.Failed, got["upgrade"])
+}
+
+func TestTheKey(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		secret string
+		locked error
+		answer error
+		want   diagnostics.Outcome
+		code   network.Cause
+	}{
+		{"accepted", "k", nil, nil, diagnostics.OK, ""},
+		{"none is asked for", "", nil, nil, diagnostics.OK, ""},
+		{"refused", "k", nil, network.Failure{Cause: network.Auth}, diagnostics.Failed, network.Auth},
+		{"no way to ask", "k", nil, backend.ErrNoQuestion, diagnostics.NotTested, ""},
+		{"locked away", "", network.Failure{Cause: network.KeychainLocked}, nil, diagnostics.Failed, network.KeychainLocked},
+	} {
+		d := patient()
+		d.Secret = func(context.Context) (string, error) { return row.secret, row.locked }
+		d.Key = func(context.Context, string) error { return row.answer }
+		_, r := examined(d)
+		require.Equal(t, "key", r.Findings[5].Name)
+		require.Equal(t, row.want, r.Findings[5].Outcome, row.name)
+		require.Equal(t, row.code, r.Findings[5].Code, row.name)
+	}
+}
+
+// A keychain that waits for its owner must not look like a server that refuses.
+func TestAKeychainThatAsksTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := patient()
+		d.Secret = func(ctx context.Context) (string, error) { <-ctx.Done(); return "", errors.New("prompting") }
+		got, r := examined(d)
+		require.Equal(t, diagnostics.NotTested, got["key"])
+		require.Contains(t, r.Findings[5].Advice, "Unlock")
+	})
+}
