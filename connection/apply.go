@@ -15,7 +15,7 @@ import (
 func (s *session) frame(ctx context.Context, b []byte, binary bool, kids *sync.WaitGroup) error {
 	now := time.Now()
 	s.mu.Lock()
-	s.state.heard = now
+	s.state.heard, s.largest = now, max(s.largest, len(b))
 	if s.holding && s.heldLen > heldLimit {
 		s.mu.Unlock()
 		return network.Failure{Cause: network.Unavailable, Detail: "too much came while a gap was being filled"}
@@ -35,28 +35,57 @@ func (s *session) frame(ctx context.Context, b []byte, binary bool, kids *sync.W
 		}
 		return nil
 	}
-	quiet := e.Kind == wire.Beat || e.Kind == wire.Nothing && e.Agent == wire.AgentUnknown
-	if e.Kind == wire.Message && s.holding {
-		e.ID, e.Cursor, e.Name, e.Body = slices.Clone(e.ID), slices.Clone(e.Cursor), slices.Clone(e.Name), slices.Clone(e.Body)
-		s.held, s.heldLen = append(s.held, e), s.heldLen+len(b)
-	} else {
-		s.apply(e)
+	quiet := s.count(&e, len(b))
+	for i := range e.Then {
+		quiet = s.count(&e.Then[i], len(e.Then[i].Body)) && quiet
 	}
 	s.lastly = now
-	fill := e.Kind == wire.Ready && e.Gap && s.opt.History != nil
-	if e.Kind == wire.Ready {
-		s.isReady, s.holding = true, fill
-		s.state.syncing = fill || s.place.Dialect == wire.Session // that one says when everything missed has come
-	}
 	s.mu.Unlock()
+	s.report()
 	if !quiet {
 		s.mark()
 	}
-	return s.obey(ctx, e, fill, kids)
+	err = s.obey(ctx, &e, kids)
+	for i := 0; i < len(e.Then) && err == nil; i++ {
+		err = s.obey(ctx, &e.Then[i], kids)
+	}
+	return err
+}
+
+// count takes one event of a frame, of size bytes, and says whether it is nothing to publish. s.mu is held.
+func (s *session) count(e *wire.Event, size int) (quiet bool) {
+	if e.Kind == wire.Message && s.holding {
+		late := *e
+		late.ID, late.Cursor, late.Name, late.Body = slices.Clone(e.ID), slices.Clone(e.Cursor), slices.Clone(e.Name), slices.Clone(e.Body)
+		late.Then = nil
+		s.held, s.heldLen = append(s.held, late), s.heldLen+size
+	} else {
+		s.apply(*e)
+	}
+	if e.Kind == wire.Ready {
+		s.isReady, s.holding, s.readyAt = true, s.fills(e), time.Now()
+		s.state.syncing = s.holding || s.catchesUp(e)
+	} else if e.Kind == wire.Message && e.Replay && !e.More && s.isReady && !s.holding && s.place.Dialect == wire.Session {
+		s.state.syncing = false // the last of what was missed
+	}
+	if e.MaxFrame > 0 {
+		s.maxFrame = e.MaxFrame
+	}
+	return e.Kind == wire.Beat || e.Kind == wire.Nothing && e.Agent == wire.AgentUnknown && len(e.Cursor) == 0
+}
+
+// fills says whether Ready leaves a gap that the server's history can fill.
+func (s *session) fills(e *wire.Event) bool {
+	return e.Kind == wire.Ready && e.Gap && s.opt.History != nil
+}
+
+// catchesUp says whether the socket has yet to bring what was missed, and will tell when it has.
+func (s *session) catchesUp(e *wire.Event) bool {
+	return e.More || s.place.Dialect == wire.VoiceCode
 }
 
 // obey does what an event asks for beyond being counted.
-func (s *session) obey(ctx context.Context, e wire.Event, fill bool, kids *sync.WaitGroup) error {
+func (s *session) obey(ctx context.Context, e *wire.Event, kids *sync.WaitGroup) error {
 	if e.Reply != nil {
 		select {
 		case s.out <- slices.Clone(e.Reply):
@@ -66,14 +95,27 @@ func (s *session) obey(ctx context.Context, e wire.Event, fill bool, kids *sync.
 	}
 	switch e.Kind {
 	case wire.Ready:
-		s.tell(ctx, ready{s.session, fill || s.place.Dialect == wire.Session})
+		fill := s.fills(e)
+		s.tell(ctx, ready{s.session, fill || s.catchesUp(e)})
 		if fill {
 			kids.Go(func() { s.fill(ctx) })
 		}
+	case wire.Ack:
+		state := Accepted
+		if e.Final {
+			state = Confirmed
+		}
+		s.tell(ctx, answered{s.session, string(e.ID), state, ""})
+	case wire.Rejected:
+		s.tell(ctx, answered{s.session, string(e.ID), Failed, tidy("The server did not take it: " + e.Reason)})
 	case wire.Refused:
-		return refused(e)
+		return refused(*e)
 	case wire.Draining:
 		return network.Failure{Cause: network.Draining, After: e.After, Detail: e.Reason}
+	case wire.Nothing, wire.Synced:
+		if e.Reason != "" {
+			s.log.Warn("the server said something odd", "what", e.Reason)
+		}
 	}
 	return nil
 }
@@ -83,6 +125,8 @@ func refused(e wire.Event) network.Failure {
 	switch {
 	case e.Auth:
 		f.Cause, f.Verdict = network.Auth, network.Final
+	case e.Outdated:
+		f.Cause, f.Verdict = network.Protocol, network.Final
 	case e.Final:
 		f.Cause, f.Verdict = network.Gone, network.Final
 	}
@@ -95,7 +139,11 @@ func (s *session) apply(e wire.Event) {
 		s.state.agent = e.Agent
 	}
 	if e.Kind == wire.Message {
-		if !s.journey.first(e.ID) {
+		fresh := s.journey.first(e.ID)
+		if s.listens.Load() {
+			s.overhear(e, fresh)
+		}
+		if !fresh {
 			return // a repeat moves nothing: what was held back may lie behind what history brought
 		}
 		s.applied.Add(1)
@@ -107,7 +155,7 @@ func (s *session) apply(e wire.Event) {
 		s.journey.reached(e.Cursor)
 	}
 	if e.Kind == wire.Synced {
-		s.state.syncing = false
+		s.state.syncing, s.syncedAt = false, time.Now()
 	}
 }
 
@@ -118,12 +166,13 @@ func (s *session) fill(ctx context.Context) {
 	for try := 1; ; try++ {
 		err := s.opt.History(ctx, s.place, s.cursor(), func(item []byte) error {
 			s.mu.Lock()
-			defer s.mu.Unlock()
 			e, err := s.codec.Item(item)
 			if err == nil && ctx.Err() == nil {
 				e.Replay = true
 				s.apply(e)
 			}
+			s.mu.Unlock()
+			s.report()
 			return ctx.Err()
 		})
 		if f := (network.Failure{}); err == nil || errors.As(err, &f) && f.Cause == network.NotABackend {
@@ -158,5 +207,6 @@ func (s *session) release() {
 	}
 	s.held, s.heldLen, s.holding, s.state.syncing = nil, 0, false, false
 	s.mu.Unlock()
+	s.report()
 	s.mark()
 }

@@ -15,6 +15,8 @@ type journey struct {
 	names   map[string]struct{}
 	order   []string // names by age: a ring from oldest
 	oldest  int
+	portion portion // of a history; not stored
+	rumour  string  // the latest message of a user that came before it was stored
 }
 
 const (

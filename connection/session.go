@@ -42,7 +42,8 @@ type hands struct {
 	tell    func(context.Context, input)
 	keep    func(identity, conversation string, c persistence.Cursor)
 	book    func(identity, conversation string) *journey
-	applied *atomic.Uint64 // events, since the app started
+	applied *atomic.Uint64  // events, since the app started
+	always  context.Context // ends with the manager: for what must be told even by a session that was hung up on
 }
 
 // session is one life of a socket.
@@ -53,7 +54,10 @@ type session struct {
 	hands
 
 	pings chan struct{} // the loop asks for a ping
-	out   chan []byte   // replies of the reader
+	out   chan []byte   // replies of the reader: they go first
+	mail  chan transmit // messages, one at a time
+	looks chan persistence.Message // to be looked for, one at a time
+	listens atomic.Bool // what users say matters
 	dirty chan struct{} // counters changed
 	sent  sentPings
 
@@ -61,24 +65,33 @@ type session struct {
 	codec wire.Codec
 	ws    *websocket.Conn
 
-	mu      sync.Mutex // guards what follows, and codec.Decode and Item; never held across I/O
-	journey *journey
-	state   news
-	isReady bool
-	began   time.Time // of the greeting
-	lastly  time.Time // of the latest progress in it
-	holding bool
-	held    []wire.Event
-	heldLen int
-	bad     badFrames
+	mu       sync.Mutex // guards what follows, and codec.Decode and Item; never held across I/O
+	journey  *journey
+	state    news
+	isReady  bool
+	began    time.Time // of the greeting
+	lastly   time.Time // of the latest progress in it
+	readyAt  time.Time // zero = never
+	syncedAt time.Time // when what was missed had come, by the dialect's own word; zero = never
+	largest  int       // bytes of a frame
+	holding  bool
+	held     []wire.Event
+	heldLen  int
+	bad      badFrames
+	maxFrame int // bytes that the peer takes, 0 = not told
+	overheard []said
+	over bool // the journey belongs to the next session
 }
 
 func newSession(d dial, o *Options, h hands) *session {
-	return &session{
+	s := &session{
 		dial: d, opt: o, hands: h, log: o.Log.With("session", d.session),
 		pings: make(chan struct{}, 1), out: make(chan []byte, 16), dirty: make(chan struct{}, 1),
+		mail: make(chan transmit, 1), looks: make(chan persistence.Message, 1),
 		state: news{session: d.session},
 	}
+	s.listens.Store(d.listen)
+	return s
 }
 
 // run lives the whole session. It returns why it ended, after its reader has ended too. A cancelled ctx hangs up.
@@ -98,11 +111,17 @@ func (s *session) run(ctx context.Context) network.Failure {
 	s.began = time.Now()
 	s.lastly, s.state.heard = s.began, s.began
 	kids.Go(func() { end(s.read(life, &kids)) })
-	end(s.talk(life))
+	end(s.talk(life, &kids))
 	s.bye()
 	kids.Wait()
 	s.publish(ctx)
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	why := s.classify(context.Cause(life)) // the first end is the reason; what follows it is only the falling apart
+	if ctx.Err() == nil && s.place.Dialect == wire.VoiceCode {
+		s.journey.portion = s.journey.portion.after(why.Cause, s.readyAt, s.syncedAt, time.Now(), s.largest)
+	}
 	if why.Verdict == network.Final && s.place.Origin != (wire.Target{Server: s.place.Base.String()}).Identity() {
 		why.Verdict = network.Thrice // a directory hands out another address and key each time: look there again
 	}
@@ -140,7 +159,7 @@ func (s *session) prepare(ctx context.Context) *network.Failure {
 		return fail(err)
 	}
 	s.journey = s.book(s.target.Identity(), h.Conversation)
-	h.Cursor = string(s.journey.cursor)
+	h.Cursor, h.Portion = string(s.journey.cursor), s.journey.portion.kb
 	s.state.agent = s.place.Agent
 	if s.codec, err = wire.New(s.place.Dialect, *h); err != nil {
 		return fail(network.Failure{Cause: network.NotABackend, Verdict: network.Final, Detail: err.Error()})
@@ -213,7 +232,7 @@ func body(res *http.Response) []byte {
 }
 
 // talk writes until the session ends.
-func (s *session) talk(ctx context.Context) error {
+func (s *session) talk(ctx context.Context, kids *sync.WaitGroup) error {
 	if hello := s.codec.Greet(); hello != nil {
 		if err := s.write(hello); err != nil {
 			return err
@@ -227,11 +246,19 @@ func (s *session) talk(ctx context.Context) error {
 	var published time.Time
 	for {
 		var err error
+		mail := s.mail
+		if len(s.out) > 0 || len(s.pings) > 0 {
+			mail = nil // pongs, acks and the pulse go before messages (spec B 17)
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case b := <-s.out:
 			err = s.write(b)
+		case t := <-mail:
+			err = s.carry(ctx, t)
+		case m := <-s.looks:
+			kids.Go(func() { s.seek(ctx, m) })
 		case <-s.pings:
 			err = s.ping()
 		case <-patience.C:

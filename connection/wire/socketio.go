@@ -156,7 +156,7 @@ func (c *socketIO) message(b []byte) (Event, error) {
 	case '2', '5':
 		return c.event(id, body, attachments)
 	case '3', '6':
-		return Event{Kind: Ack, ID: id, Body: body}, nil
+		return Event{Kind: Ack, ID: id, Body: body, Final: !c.openHands()}, nil
 	case '4':
 		return refusal(body), nil
 	}

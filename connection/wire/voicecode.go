@@ -264,7 +264,7 @@ func (c *voiceCode) taken(f voiceFrame) Event {
 		return Event{}
 	}
 	c.turns++
-	return Event{Kind: Ack, Agent: AgentWorking}
+	return Event{Kind: Ack, Agent: AgentWorking, Final: c.level >= 4}
 }
 
 // answered is the end of a turn. It confirms a prompt whose ack never came.
@@ -276,7 +276,7 @@ func (c *voiceCode) answered(f voiceFrame) Event {
 	if c.turns > 0 {
 		c.turns--
 	} else {
-		e.Kind = Ack
+		e.Kind, e.Final = Ack, true
 	}
 	return e
 }

@@ -18,10 +18,16 @@ import (
 // The rules are: nothing is told that lies beyond a hole while the hole can be filled; the place never goes back, unless
 // the server says that its log is another one; repeats are dropped by id by whoever counts.
 
+// A history is asked for in portions of so many KB: as the server's own client does, and the least of a line that breaks
+// under more (spec B 19).
 const (
-	voicePortion = 200     // KB of one history, as the server's own client asks for
-	voiceWhole   = 8 << 10 // KB to close a hole with; half of what this client reads at most
-	voiceHeld    = 8 << 20 // bytes held back while a history is due
+	FullPortion  = 200
+	LeastPortion = 50
+)
+
+const (
+	voiceWhole = 8 << 10 // KB to close a hole with; half of what this client reads at most
+	voiceHeld  = 8 << 20 // bytes held back while a history is due
 )
 
 // voiceHistory is the place and what is under way to get there.
@@ -56,7 +62,7 @@ func (c *voiceCode) portion() int {
 	if c.hello.Portion > 0 {
 		return c.hello.Portion
 	}
-	return voicePortion
+	return FullPortion
 }
 
 func voiceSize(kb int) []byte {
@@ -116,12 +122,12 @@ func (c *voiceCode) add(e Event) {
 }
 
 // newest takes an answer of 0.2 or 0.3. An incomplete one leaves out what follows the cursor, and the same question would
-// get the same answer: so it is asked once more with room for everything. A line that was seen to break under large
-// answers is spared that; then what is missing is missing, and said to be.
+// get the same answer: so it is asked once more with room for everything. A line that was seen to break under all
+// but the smallest answers is spared that; then what is missing is missing, and said to be.
 func (c *voiceCode) newest(f voiceFrame) error {
 	h := &c.history
 	incomplete := string(f.complete) == "false"
-	if incomplete && h.due && !h.whole && c.portion() >= voicePortion {
+	if incomplete && h.due && !h.whole && c.portion() > LeastPortion {
 		h.whole = true
 		c.add(Event{Reply: voiceSize(voiceWhole)})
 		c.add(Event{Reply: c.subscribe()})

@@ -83,7 +83,7 @@ const (
 	Pong                 // the answer to Codec.Ping: ends a round trip
 	Ready                // the dialect's handshake is done; the line is up
 	Message              // one event of the conversation
-	Ack                  // the peer took the message named by ID; the one in flight, where the dialect names none
+	Ack                  // the peer took the message named by ID, or the one in flight; Final: nothing else will confirm it
 	Rejected             // the peer did not take the message named by ID, or the one in flight, with Reason
 	Refused              // the peer will not serve this session; hang up
 	Draining             // the peer is about to go; come back after After
@@ -117,8 +117,8 @@ type Event struct {
 	More bool
 	// MaxFrame is the largest frame the peer accepts, told by Ready or the open packet. 0 = not told.
 	MaxFrame int
-	// Reason, Final and After belong to Refused, Rejected and Draining. The Reason of another Kind is worth a line in the
-	// log: something was odd, and nothing is to be done.
+	// Reason, Final and After belong to Refused, Rejected and Draining, Final to Ack too. The Reason of another Kind is
+	// worth a line in the log: something was odd, and nothing is to be done.
 	Reason   string
 	Final    bool
 	Auth     bool // Refused because of the key
