@@ -91,6 +91,7 @@ type app struct {
 	feed     *diagnostics.Feed
 	line     *connection.Manager
 	checks   *diagnostics.Rounds
+	naps     chan nap
 	watched  bool // the network around this machine is watched
 	quit     chan struct{}
 	notes    []string // what a person should be told of the start
@@ -98,7 +99,7 @@ type app struct {
 
 // join wires the whole app. It is the only place that does. Nothing is dialled yet; the caller closes the app.
 func join(home *persistence.Home, w world, token string) (*app, error) {
-	a := &app{home: home, feed: new(diagnostics.Feed), watched: w.dial == nil, quit: make(chan struct{}, 1)}
+	a := &app{home: home, feed: new(diagnostics.Feed), watched: w.dial == nil, quit: make(chan struct{}, 1), naps: make(chan nap, 4)}
 	loaded, err := persistence.LoadConfig(home.Config())
 	if err != nil {
 		return nil, err
@@ -140,7 +141,7 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 		MayCarry:  a.mayCarry,
 		Compress:  a.compress,
 		Portal:    a.portal,
-		Slept:     network.NewSleep().Since,
+		Slept:     a.noticing(network.NewSleep().Since),
 		DarkWakes: runtime.GOOS == "darwin",
 		Load:      a.state.Cursor,
 		Save:      a.state.Write,
@@ -188,6 +189,7 @@ func (a *app) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return a.line.Run(ctx) })
 	parts.Go(func() error { return a.serve(ctx, ln) })
+	parts.Go(func() error { return a.rememberNaps(ctx) })
 	parts.Go(func() error {
 		select {
 		case <-a.quit:
@@ -200,13 +202,6 @@ func (a *app) run(ctx context.Context) error {
 		parts.Go(func() error { return a.watchNetwork(ctx) })
 	}
 	return parts.Wait()
-}
-
-// remember writes an entry into the timeline. The line's own go through its saver.
-func (a *app) remember(e persistence.Entry) {
-	if err := a.state.Write(persistence.Batch{Notes: []persistence.Entry{e}}); err != nil {
-		a.log.Warn("the timeline misses an entry", "kind", e.Kind, "error", err)
-	}
 }
 
 // deliver hands an event to those who follow. It is on the hot path: with nobody there it does nothing.

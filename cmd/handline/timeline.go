@@ -63,7 +63,9 @@ func figures(d diagnostics.Day) string {
 		words = append(words, fmt.Sprintf("%d reconnects", d.Reconnects))
 	}
 	if d.Reconnects > 0 {
-		back := func(ms int) time.Duration { return (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond) }
+		back := func(ms int) time.Duration {
+			return (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond)
+		}
 		words = append(words, fmt.Sprintf("back after %s (median), %s (95 of 100)", back(d.MedianBack), back(d.P95Back)))
 	}
 	return strings.Join(words, " · ")
