@@ -45,6 +45,11 @@ type Options struct {
 	// Load gives the stored cursor, Save stores what changed. nil: nothing is kept.
 	Load func(identity, conversation string) (persistence.Cursor, error)
 	Save func(persistence.Batch) error
+	// Outbox gives the stored messages, when Run starts. nil: none.
+	Outbox func() ([]persistence.Message, error)
+	// Enqueue stores a new message and gives it its ID, before anybody hears of it; what becomes of it goes to Save. Its
+	// error may be persistence.ErrOutboxFull. nil: nothing can be sent.
+	Enqueue func(persistence.Message) (persistence.Message, error)
 	// Deliver is called for each event of the conversation, once, in order, by the session's reader. It must not block
 	// and must not keep the event's slices. nil: nobody listens.
 	Deliver func(t wire.Target, e wire.Event)
@@ -88,6 +93,13 @@ type (
 		Link  bool          // the network changed
 		Route bool          // with Link: there is a route to the server
 	}
+	// Send takes a message that is on disk. Manager.Send is the way in.
+	Send struct{ Message persistence.Message }
+	// Decide says what is to become of a message. A verb that does not fit its state any more does nothing.
+	Decide struct {
+		ID   string
+		Verb Verb
+	}
 )
 
 func (Connect) command()    {}
@@ -98,13 +110,16 @@ func (Tune) command()       {}
 func (KeyChanged) command() {}
 func (Look) command()       {}
 func (Nudge) command()      {}
+func (Send) command()       {}
+func (Decide) command()     {}
 
 // Manager owns one line.
 type Manager struct {
 	opt   Options
 	inbox chan input
 	gone  chan struct{} // closed when Run has returned
-	board board
+	board board[Snapshot]
+	mail  board[[]Message]
 }
 
 // New makes a Manager; nothing happens before Run.
@@ -123,6 +138,7 @@ func New(o Options) *Manager {
 	}
 	m := &Manager{opt: o, inbox: make(chan input, 64), gone: make(chan struct{})}
 	m.board.init(newMachine(o.Target, o.Retry, o.Heartbeat, time.Time{}).snapshot())
+	m.mail.init(nil)
 	return m
 }
 
@@ -131,30 +147,44 @@ func New(o Options) *Manager {
 func (m *Manager) Run(ctx context.Context) error {
 	defer close(m.gone)
 	defer m.board.close()
+	defer m.mail.close()
 	w := newWorks(m)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	state := newMachine(m.opt.Target, m.opt.Retry, m.opt.Heartbeat, time.Now())
+	state.outbox = newOutbox(m.messages(w))
 	var in input = tick{}
 	if m.opt.Wanted {
 		in = Connect{}
 	}
+	quit := ctx.Done()
+	var latest <-chan time.Time // by when Run returns, once it was asked to
 	for {
 		// All connection state is owned by this goroutine.
 		now := time.Now()
+		before := state.outbox
 		var effects []effect
 		state, effects = state.step(moment{now, m.opt.Chance()}, in)
 		for _, e := range effects {
 			w.do(e)
 		}
-		m.board.post(state.snapshot())
+		m.publish(state, before)
 		if at := state.wakeAt(now); at.IsZero() {
 			timer.Stop()
 		} else {
 			timer.Reset(time.Until(at))
 		}
+		if latest != nil && !state.busy() {
+			return w.stop()
+		}
 		select {
-		case <-ctx.Done():
+		case <-quit:
+			if !state.busy() {
+				return w.stop()
+			}
+			// What is on its way gets a moment to arrive; what does not is on disk.
+			quit, latest, in = nil, time.After(flushTime), tick{}
+		case <-latest:
 			return w.stop()
 		case in = <-m.inbox:
 		case <-timer.C:
@@ -190,11 +220,55 @@ func (m *Manager) Snapshot() Snapshot { s, _ := m.board.read(); return s }
 
 // Watch gives the latest snapshot at once and then each newer one; a slow reader skips, and never blocks anyone. It
 // ends with ctx or with Run.
-func (m *Manager) Watch(ctx context.Context) iter.Seq[Snapshot] {
-	return func(yield func(Snapshot) bool) {
+func (m *Manager) Watch(ctx context.Context) iter.Seq[Snapshot] { return m.board.watch(ctx) }
+
+// publish shows the machine to the outside, where it has changed.
+func (m *Manager) publish(state machine, before outbox) {
+	s := state.snapshot()
+	last, _ := m.board.read()
+	if s.Seq = last.Seq; s != last {
+		s.Seq++
+		m.board.post(s)
+	}
+	if b := &state.outbox; b.changes != before.changes || b.flight.id != before.flight.id {
+		m.mail.post(b.messages())
+	}
+}
+
+// board holds the latest of something. The channel is closed when a newer one is posted.
+type board[T any] struct {
+	mu   sync.Mutex
+	last T
+	next chan struct{} // nil = closed for good
+}
+
+func (b *board[T]) init(v T) { b.last, b.next = v, make(chan struct{}) }
+
+func (b *board[T]) read() (T, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last, b.next
+}
+
+func (b *board[T]) post(v T) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.next)
+	b.last, b.next = v, make(chan struct{})
+}
+
+func (b *board[T]) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.next)
+	b.next = nil
+}
+
+func (b *board[T]) watch(ctx context.Context) iter.Seq[T] {
+	return func(yield func(T) bool) {
 		for {
-			s, next := m.board.read()
-			if !yield(s) || next == nil {
+			v, next := b.read()
+			if !yield(v) || next == nil {
 				return
 			}
 			select {
@@ -204,38 +278,4 @@ func (m *Manager) Watch(ctx context.Context) iter.Seq[Snapshot] {
 			}
 		}
 	}
-}
-
-// board holds the latest snapshot. The channel is closed when a newer one is posted.
-type board struct {
-	mu   sync.Mutex
-	last Snapshot
-	next chan struct{} // nil = closed for good
-}
-
-func (b *board) init(s Snapshot) { b.last, b.next = s, make(chan struct{}) }
-
-func (b *board) read() (Snapshot, <-chan struct{}) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.last, b.next
-}
-
-func (b *board) post(s Snapshot) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s.Seq = b.last.Seq
-	if s == b.last {
-		return
-	}
-	s.Seq++
-	close(b.next)
-	b.last, b.next = s, make(chan struct{})
-}
-
-func (b *board) close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	close(b.next)
-	b.next = nil
 }

@@ -241,6 +241,7 @@ func (m machine) snapshot() Snapshot {
 	if m.why != (network.Failure{}) {
 		s.Cause = explain(m.why, m.target.Server)
 	}
+	s.Queued, s.Undecided = m.outbox.counts(m.target.Identity())
 	switch m.phase {
 	case Online:
 		s.Quality = m.pulse.quality

@@ -27,13 +27,17 @@ type saver struct {
 	stored  map[bookKey]string // what marks the cursor on disk
 	wanted  *bool
 	notes   []persistence.Entry
+	mail    []mailing
+	pins    map[bookKey]string // the message in flight that holds a conversation's cursor in its place
+	urgent  chan struct{}
 }
 
 const mostNotes = 1000 // kept while the disk is full
 
 func newSaver(save func(persistence.Batch) error, log *slog.Logger) *saver {
 	return &saver{save: save, log: log, ready: make(chan struct{}, 1),
-		cursors: make(map[bookKey]persistence.Cursor), stored: make(map[bookKey]string)}
+		cursors: make(map[bookKey]persistence.Cursor), stored: make(map[bookKey]string),
+		pins: make(map[bookKey]string), urgent: make(chan struct{}, 1)}
 }
 
 // mark tells two cursors apart: an event without a place of its own moves only the names.
@@ -51,6 +55,8 @@ func (s *saver) keep(identity, conversation string, c persistence.Cursor) {
 	moved := s.stored[k] != mark(c)
 	if moved {
 		s.cursors[k] = c
+	} else {
+		delete(s.cursors, k) // what waits is older than what is stored
 	}
 	s.mu.Unlock()
 	if moved {
@@ -81,34 +87,45 @@ func (s *saver) poke() {
 func (s *saver) run(ctx context.Context) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
+	var ready chan struct{} // nil during the pause; an idle line sets no timer
 	for {
-		select { // first the pause, then the next change: an idle line sets no timer
-		case <-ctx.Done():
-			return
-		case <-pause.C:
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.ready:
-		}
-		pause.Reset(saveEach)
-		if err := s.flush(); err != nil {
-			s.log.Error("could not store the state; it is kept and tried again", "error", err)
-			s.poke()
-			pause.Reset(saveAgain)
+		case <-s.urgent: // messages wait for no pause
+			if s.deliver() != nil {
+				s.poke()
+			}
+		case <-pause.C:
+			ready = s.ready
+		case <-ready:
+			ready = nil
+			pause.Reset(saveEach)
+			if err := s.flush(); err != nil {
+				s.log.Error("could not store the state; it is kept and tried again", "error", err)
+				s.poke()
+				pause.Reset(saveAgain)
+			}
 		}
 	}
 }
 
-// flush writes everything that is pending. What could not be written stays pending.
+// flush writes everything that is pending. What could not be written stays pending. Messages come first: the cursor
+// must not pass the echo of one that the disk still has in flight.
 func (s *saver) flush() error {
+	failed := s.deliver()
 	s.mu.Lock()
 	cursors, wanted, notes := s.cursors, s.wanted, s.notes
 	s.cursors, s.wanted, s.notes = make(map[bookKey]persistence.Cursor), nil, nil
+	for k := range s.pins {
+		if c, ok := cursors[k]; ok {
+			s.cursors[k] = c
+			delete(cursors, k)
+		}
+	}
 	s.mu.Unlock()
 	if len(cursors) == 0 && wanted == nil && len(notes) == 0 {
-		return nil
+		return failed
 	}
 	batches := []persistence.Batch{}
 	for k, c := range cursors {
@@ -118,7 +135,6 @@ func (s *saver) flush() error {
 		batches = append(batches, persistence.Batch{})
 	}
 	batches[0].Wanted, batches[0].Notes = wanted, notes
-	var failed error
 	for i, b := range batches {
 		err := s.save(b)
 		failed = errors.Join(failed, err)

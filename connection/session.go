@@ -53,34 +53,34 @@ type session struct {
 	log *slog.Logger
 	hands
 
-	pings chan struct{} // the loop asks for a ping
-	out   chan []byte   // replies of the reader: they go first
-	mail  chan transmit // messages, one at a time
-	looks chan persistence.Message // to be looked for, one at a time
-	listens atomic.Bool // what users say matters
-	dirty chan struct{} // counters changed
-	sent  sentPings
+	pings   chan struct{}            // the loop asks for a ping
+	out     chan []byte              // replies of the reader: they go first
+	mail    chan transmit            // messages, one at a time
+	looks   chan persistence.Message // to be looked for, one at a time
+	listens atomic.Bool              // what users say matters
+	dirty   chan struct{}            // counters changed
+	sent    sentPings
 
 	place wire.Place
 	codec wire.Codec
 	ws    *websocket.Conn
 
-	mu       sync.Mutex // guards what follows, and codec.Decode and Item; never held across I/O
-	journey  *journey
-	state    news
-	isReady  bool
-	began    time.Time // of the greeting
-	lastly   time.Time // of the latest progress in it
-	readyAt  time.Time // zero = never
-	syncedAt time.Time // when what was missed had come, by the dialect's own word; zero = never
-	largest  int       // bytes of a frame
-	holding  bool
-	held     []wire.Event
-	heldLen  int
-	bad      badFrames
-	maxFrame int // bytes that the peer takes, 0 = not told
+	mu        sync.Mutex // guards what follows, and codec.Decode and Item; never held across I/O
+	journey   *journey
+	state     news
+	isReady   bool
+	began     time.Time // of the greeting
+	lastly    time.Time // of the latest progress in it
+	readyAt   time.Time // zero = never
+	syncedAt  time.Time // when what was missed had come, by the dialect's own word; zero = never
+	largest   int       // bytes of a frame
+	holding   bool
+	held      []wire.Event
+	heldLen   int
+	bad       badFrames
+	maxFrame  int // bytes that the peer takes, 0 = not told
 	overheard []said
-	over bool // the journey belongs to the next session
+	over      bool // the journey belongs to the next session
 }
 
 func newSession(d dial, o *Options, h hands) *session {

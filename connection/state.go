@@ -98,7 +98,8 @@ type Snapshot struct {
 	Quality      Quality   `json:"quality"`
 	LastHeard    time.Time `json:"last_heard,omitzero"` // any inbound frame
 	Agent        string    `json:"agent"`               // working, waiting, finished, paused, error or "" (unknown)
-	Queued       int       `json:"queued"`              // messages in the outbox that are not confirmed
+	Queued       int       `json:"queued"`              // messages of this server that are on their way
+	Undecided    int       `json:"undecided,omitempty"` // messages of this server that want the user's word: failed, held, unknown
 	LastEventID  string    `json:"last_event_id,omitempty"`
 	Events       uint64    `json:"events"`  // applied since the app started
 	Syncing      bool      `json:"syncing"` // a gap is being filled
@@ -159,6 +160,9 @@ func (s Snapshot) Detail(now time.Time) string {
 	}
 	if s.Queued > 0 {
 		add(fmt.Sprintf("%d %s queued", s.Queued, plural(s.Queued, "message", "messages")))
+	}
+	if s.Undecided > 0 {
+		add(fmt.Sprintf("%d %s your word", s.Undecided, plural(s.Undecided, "message wants", "messages want")))
 	}
 	out := ""
 	for i, p := range parts {

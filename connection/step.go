@@ -63,6 +63,7 @@ type (
 		target  wire.Target
 		connect time.Duration // bound of the TCP connect
 		wake    bool          // a sleeping sandbox may be resumed
+		listen  bool          // what users say must be told from the start
 	}
 	hangUp struct{ session uint64 }
 	ping   struct{ session uint64 }
@@ -120,6 +121,8 @@ type machine struct {
 	events                       uint64
 	heard                        time.Time
 	syncing                      bool
+
+	outbox outbox
 }
 
 func newMachine(t wire.Target, r Retry, h Heartbeat, now time.Time) machine {
@@ -152,6 +155,7 @@ func (t *turn) do(e effect) { t.out = append(t.out, e) }
 func (m machine) step(at moment, in input) (machine, []effect) {
 	t := turn{machine: m, moment: at}
 	t.take(in)
+	t.mail()
 	t.tell(m)
 	return t.machine, t.out
 }
@@ -189,6 +193,8 @@ func (t *turn) take(in input) {
 		t.nudge(in)
 	case looked:
 		t.looked(in.portal)
+	case written, answered, said, checked, Send, Decide:
+		t.post(in)
 	default:
 		t.hear(in)
 	}
@@ -318,7 +324,8 @@ func (t *turn) dial() {
 	t.session++
 	t.live, t.phase, t.due = true, Dialing, time.Time{}
 	t.pulse, t.syncing = pulse{}, false
-	d := dial{session: t.session, target: t.target, connect: 10 * time.Second, wake: t.wake}
+	t.outbox.listens = t.outbox.awaits(t.target.Identity())
+	d := dial{session: t.session, target: t.target, connect: 10 * time.Second, wake: t.wake, listen: t.outbox.listens}
 	if !t.silent.IsZero() {
 		// Nobody is there to be stormed: look often and briefly, and every third time long enough for a slow path.
 		if t.silences++; t.silences%3 != 0 {
@@ -373,5 +380,9 @@ func (m machine) wakeAt(now time.Time) time.Time {
 	if m.phase != Online {
 		return m.due
 	}
-	return m.pulse.wake(m.every(now))
+	at := m.pulse.wake(m.every(now))
+	if due := m.outbox.due; !due.IsZero() && due.Before(at) {
+		return due
+	}
+	return at
 }

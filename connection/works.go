@@ -2,6 +2,8 @@ package connection
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,7 +56,48 @@ func (w *works) do(e effect) {
 	case note:
 		w.m.opt.Log.Info(e.entry.Text, "phase", e.entry.Phase, "cause", e.entry.Cause)
 		w.saver.add(persistence.Batch{Notes: []persistence.Entry{e.entry}})
+	default:
+		w.mail(e)
 	}
+}
+
+// mail does what the outbox asks for. Nothing of it waits: a session has one message and one look to take at a time.
+func (w *works) mail(e effect) {
+	s := w.session
+	switch e := e.(type) {
+	case store:
+		w.saver.post(mailing{put: e.message, first: e.first, bookmark: s.bookmark, told: func(after string, err error) {
+			w.tell(w.life, written{e.session, e.message.ID, after, e.first, diskWords(err)})
+		}})
+	case keep:
+		w.saver.post(mailing{put: e.message})
+	case drop:
+		w.saver.post(mailing{drop: e.message})
+	case transmit:
+		select {
+		case s.mail <- e:
+		default:
+		}
+	case check:
+		select {
+		case s.looks <- e.message:
+		default:
+		}
+	case listen:
+		s.listens.Store(e.on)
+	}
+}
+
+// diskWords is why a message waits, "" for no error. The path is left out: it says nothing to the reader.
+func diskWords(err error) string {
+	if err == nil {
+		return ""
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return "It waits for the disk: " + err.Error() + "."
 }
 
 // dial starts a session. It waits, in its own goroutine, for the one before to end: two sessions must never dial or
@@ -64,7 +107,7 @@ func (w *works) dial(d dial) {
 	ctx, cancel := context.WithCancel(w.life)
 	before, finished := w.finished, make(chan struct{})
 	w.hangUp, w.finished = cancel, finished
-	s := newSession(d, &w.m.opt, hands{tell: w.tell, keep: w.saver.keep, book: w.book, applied: &w.applied})
+	s := newSession(d, &w.m.opt, hands{tell: w.tell, keep: w.saver.keep, book: w.book, applied: &w.applied, always: w.life})
 	w.session = s
 	w.kids.Go(func() {
 		defer close(finished)
@@ -113,7 +156,13 @@ func (w *works) look() {
 // stop hangs up and waits for everybody, the saver last, so that the last cursor is stored.
 func (w *works) stop() error {
 	w.hangUp()
-	<-w.finished
+	for over := false; !over; {
+		select {
+		case <-w.finished:
+			over = true
+		case <-w.m.inbox: // nobody decides any more, and nobody may wait for it
+		}
+	}
 	w.end()
 	w.kids.Wait()
 	return w.saver.flush()
