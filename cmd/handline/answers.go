@@ -79,12 +79,7 @@ func (a *app) api() diagnostics.API {
 		Bundle: func(ctx context.Context, titles bool) (diagnostics.Bundle, error) {
 			return a.bundle(ctx, titles, a.checks.Last())
 		},
-		Quit: func() {
-			select {
-			case a.quit <- struct{}{}:
-			default: // it is on its way
-			}
-		},
+		Quit: a.askToQuit,
 	}
 }
 
@@ -109,12 +104,17 @@ func (a *app) setKey(ctx context.Context, server, key string) error {
 // mostConversations is how many the server is asked for.
 const mostConversations = 100
 
-func (a *app) conversations(ctx context.Context) ([]diagnostics.Conversation, error) {
+// list asks the configured server for its conversations, the most recently updated first.
+func (a *app) list(ctx context.Context, limit int) ([]backend.Conversation, error) {
 	t, key, err := a.asker(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := a.backend.Conversations(ctx, t, key, mostConversations)
+	return a.backend.Conversations(ctx, t, key, limit)
+}
+
+func (a *app) conversations(ctx context.Context) ([]diagnostics.Conversation, error) {
+	found, err := a.list(ctx, mostConversations)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,9 @@ func (r runCmd) Run(c *console) error {
 	for _, note := range app.notes {
 		fmt.Fprintf(c.err, "handline: %s\n", note)
 	}
-	// The place for the menu-bar icon: it will be one more part of app.run, on the main thread.
+	if !r.Headless {
+		return app.runInMenuBar(c.ctx)
+	}
 	fmt.Fprintln(c.out, "Handline runs without a menu-bar icon. See handline status; end it with Ctrl-C or handline quit.")
 	return app.run(c.ctx)
 }
@@ -94,7 +96,11 @@ type app struct {
 	naps     chan nap
 	watched  bool // the network around this machine is watched
 	quit     chan struct{}
-	notes    []string // what a person should be told of the start
+	notes    []string                      // what a person should be told of the start
+	faces    []func(context.Context) error // what shows the line beside the API: each lives until its context ends
+	// openWindow shows the window at a pane, browse a web page in the user's browser.
+	openWindow func(ctx context.Context, pane string) error
+	browse     func(ctx context.Context, url string) error
 }
 
 // join wires the whole app. It is the only place that does. Nothing is dialled yet; the caller closes the app.
@@ -198,6 +204,9 @@ func (a *app) run(ctx context.Context) error {
 		}
 		return nil
 	})
+	for _, face := range a.faces {
+		parts.Go(func() error { return face(ctx) })
+	}
 	if a.watched {
 		parts.Go(func() error { return a.watchNetwork(ctx) })
 	}

@@ -19,10 +19,12 @@ type settings struct {
 	tell  func(context.Context, connection.Command) error
 	turn  chan struct{} // holds the one right to change
 	inUse atomic.Pointer[persistence.Config]
+	// changed holds one token after a change, for the one face that shows the configuration.
+	changed chan struct{}
 }
 
 func newSettings(path string, c persistence.Config, tell func(context.Context, connection.Command) error) *settings {
-	s := &settings{path: path, tell: tell, turn: make(chan struct{}, 1)}
+	s := &settings{path: path, tell: tell, turn: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 	s.turn <- struct{}{}
 	s.inUse.Store(&c)
 	return s
@@ -54,6 +56,10 @@ func (s *settings) change(ctx context.Context, edit func(*persistence.Config) er
 	}
 	last := s.now()
 	s.inUse.Store(&next)
+	select {
+	case s.changed <- struct{}{}:
+	default: // the last one has not been seen yet
+	}
 	return s.announce(ctx, last, next)
 }
 

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"handline/connection"
+	"handline/connection/backend"
+	"handline/persistence"
+	"handline/tray"
+	"handline/tray/native"
+)
+
+// This file joins the app to the menu bar. It runs beside the line and may be slow or absent: a desktop that hangs must
+// not cost anybody a line.
+
+// runInMenuBar is run, with an icon where there is a desktop. It must be called on the main goroutine.
+func (a *app) runInMenuBar(ctx context.Context) error {
+	err := native.Run(ctx, native.Options{
+		Name:  "Handline",
+		First: tray.Render(a.line.Snapshot(), a.prefs(), time.Now()),
+		Act:   runtime.GOOS != "darwin" || a.settings.now().IconClick == "act",
+		Log:   a.log,
+	}, func(ctx context.Context, bar tray.Bar) error {
+		a.faces = append(a.faces, func(ctx context.Context) error { return a.menu(ctx, bar) })
+		return a.run(ctx)
+	})
+	if errors.Is(err, native.ErrSessionOver) {
+		return nil // the user logged out
+	}
+	return err
+}
+
+// menu shows the line on the bar and does what is clicked, until ctx ends.
+func (a *app) menu(ctx context.Context, bar tray.Bar) error {
+	errands := make(chan tray.Click, 8)
+	prefs := make(chan tray.Prefs, 1)
+	news := make(chan connection.Snapshot)
+	o := tray.Options{Prefs: a.prefs(), Changed: prefs, Act: func(c tray.Click) {
+		if c.Action == tray.Quit {
+			a.askToQuit()
+			return
+		}
+		select {
+		case errands <- c:
+		default: // eight are waiting: whoever clicks that often has seen that nothing happens
+		}
+	}}
+	var parts errgroup.Group
+	parts.Go(func() error {
+		tray.Run(ctx, bar, tray.Line{Watch: a.line.Watch, Do: a.line.Do}, o)
+		return nil
+	})
+	parts.Go(func() error {
+		for s := range a.line.Watch(ctx) {
+			select {
+			case news <- s:
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	})
+	parts.Go(func() error {
+		a.runErrands(ctx, errands, news, prefs)
+		return nil
+	})
+	return parts.Wait()
+}
+
+// runErrands does, one after the other, what may take time: clicks that need more than the line, and asking for the
+// conversations of the menu.
+func (a *app) runErrands(ctx context.Context, clicks <-chan tray.Click, news <-chan connection.Snapshot, out chan tray.Prefs) {
+	prefs := a.prefs()
+	var list menuList
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-clicks:
+			if err := a.errand(ctx, c); err != nil {
+				a.log.Warn("a click could not be served", "error", err)
+			}
+			continue
+		case <-a.settings.changed:
+		case s := <-news:
+			if !list.due(s, time.Now()) {
+				continue
+			}
+			prefs.Conversations = a.listForMenu(ctx)
+		}
+		found := prefs.Conversations
+		prefs = a.prefs()
+		prefs.Conversations = found
+		select {
+		case <-out: // the bar has not taken the last ones, and they are old
+		default:
+		}
+		out <- prefs
+	}
+}
+
+// menuList says when the menu's conversations are asked for again: when the line has come up, or what it shows of them
+// has changed, and at most once a minute, because a directory allows a hundred requests a minute for everything its
+// user does.
+type menuList struct {
+	asked time.Time
+	last  connection.Snapshot
+}
+
+func (l *menuList) due(s connection.Snapshot, now time.Time) bool {
+	was := l.last
+	l.last = s
+	same := was.Status == s.Status && was.Agent == s.Agent && was.Conversation == s.Conversation && was.Server == s.Server
+	if s.Status != connection.Connected || same || now.Sub(l.asked) < time.Minute {
+		return false
+	}
+	l.asked = now
+	return true
+}
+
+// listForMenu asks the server for the conversations the menu has slots for. A server that has none to tell of leaves
+// the menu without them.
+func (a *app) listForMenu(ctx context.Context) []tray.Conversation {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	found, err := a.list(ctx, tray.Conversations)
+	if err != nil && !errors.Is(err, backend.ErrNoQuestion) {
+		a.log.Warn("the menu's conversations could not be listed", "error", err)
+	}
+	var list []tray.Conversation
+	for _, c := range found {
+		list = append(list, tray.Conversation{ID: c.ID, Title: c.Title, State: connection.AgentWords(string(c.State))})
+	}
+	return list
+}
+
+// prefs is what the configuration says of the menu.
+func (a *app) prefs() tray.Prefs {
+	c := a.settings.now()
+	n := c.Notify
+	return tray.Prefs{
+		Version: version(), Monochrome: c.Icon == "monochrome", Window: a.openWindow != nil,
+		Notify: tray.Notify{Waiting: n.AgentWaiting, Finished: n.AgentFinished, Failed: n.AgentFailed, Outage: n.Outage, Recovery: n.Restored},
+	}
+}
+
+// errand does one click that is no command to the line.
+func (a *app) errand(ctx context.Context, c tray.Click) error {
+	switch c.Action {
+	case tray.SetUp, tray.EnterKey:
+		return a.openWindow(ctx, "settings")
+	case tray.OpenWindow, tray.About:
+		return a.openWindow(ctx, "overview")
+	case tray.Diagnose:
+		return a.openWindow(ctx, "diagnostics")
+	case tray.Send:
+		return a.openWindow(ctx, "activity")
+	case tray.OpenLogin:
+		if portal := a.line.Snapshot().Portal; portal != "" {
+			return a.browse(ctx, portal)
+		}
+	case tray.CopyID:
+		return native.Copy(ctx, c.Arg)
+	case tray.Choose:
+		if err := a.settings.change(ctx, func(v *persistence.Config) error { v.Conversation = c.Arg; return nil }); err != nil {
+			return fmt.Errorf("choosing a conversation: %w", err)
+		}
+		return a.line.Do(ctx, connection.Connect{})
+	}
+	return nil
+}
+
+// askToQuit begins the app's end and returns at once.
+func (a *app) askToQuit() {
+	select {
+	case a.quit <- struct{}{}:
+	default: // it is on its way
+	}
+}
