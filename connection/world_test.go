@@ -3,6 +3,9 @@ package connection
 import (
 	"bytes"
 	"context"
+	"maps"
+	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,7 +36,9 @@ type world struct {
 	stored  map[bookKey]persistence.Cursor
 	saves   []time.Time
 	notes   []persistence.Entry
-	dead    bool // what is stored goes nowhere, as after kill -9
+	mail    map[string]persistence.Message // by id
+	queued  int                            // messages that were ever stored
+	dead    bool                           // what is stored goes nowhere, as after kill -9
 	full    bool // the disk is
 }
 
@@ -46,7 +51,7 @@ type applied struct {
 // inWorld runs a story in a bubble. Whatever it leaves running fails the test.
 func inWorld(t *testing.T, o demo.Options, story func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, pipe: demo.NewPipe(), stored: map[bookKey]persistence.Cursor{}}
+		w := &world{t: t, pipe: demo.NewPipe(), stored: map[bookKey]persistence.Cursor{}, mail: map[string]persistence.Message{}}
 		dialect := wire.SocketIO
 		switch {
 		case o.Dialect == "":
@@ -55,6 +60,10 @@ func inWorld(t *testing.T, o demo.Options, story func(w *world)) {
 			dialect = wire.AgentServerDialect(o.Version)
 		case o.Dialect == demo.AgentServer:
 			dialect = wire.Session
+		case o.Dialect == demo.AppServer:
+			dialect = wire.Auto // what the directory says
+		case o.Dialect == demo.VoiceCode:
+			dialect = wire.VoiceCode
 		}
 		w.server = demo.New(o)
 		ln := w.pipe.Listener()
@@ -63,11 +72,10 @@ func inWorld(t *testing.T, o demo.Options, story func(w *world)) {
 		w.opt = Options{
 			Target: wire.Target{Server: "http://hands.example:3000", Conversation: demo.DefaultConversation, Dialect: dialect},
 			Wanted: true, Dialer: network.Dialer{Raw: w.pipe.Dial},
-			Deliver: w.deliver, Load: w.load, Save: w.save,
+			Deliver: w.deliver, Load: w.load, Save: w.save, Outbox: w.outbox, Enqueue: w.enqueue,
 			Portal: func(context.Context) network.Portal { return network.Portal{} },
 		}
-		server := &backend.Client{Dialer: w.opt.Dialer}
-		w.opt.History = server.History
+		w.rewire(o)
 		if o.Key != "" {
 			w.opt.Secret = func(context.Context, string) (string, error) { return o.Key, nil }
 		}
@@ -79,6 +87,15 @@ func inWorld(t *testing.T, o demo.Options, story func(w *world)) {
 		}()
 		story(w)
 	})
+}
+
+// rewire gives the server's HTTP side the dialer and the rules that the world has now.
+func (w *world) rewire(o demo.Options) {
+	server := &backend.Client{Dialer: w.opt.Dialer, MayCarry: w.opt.MayCarry}
+	w.opt.History = server.History
+	if o.Dialect == demo.AppServer {
+		w.opt.Locate, w.opt.Explain = server.Locate, server.Explain
+	}
 }
 
 // start begins a manager's life; what was stored is found again.
@@ -121,7 +138,31 @@ func (w *world) save(b persistence.Batch) error {
 		w.saves = append(w.saves, time.Now())
 	}
 	w.notes = append(w.notes, b.Notes...)
+	for _, m := range b.Put {
+		w.mail[m.ID] = m
+	}
+	for _, m := range b.Drop {
+		delete(w.mail, m.ID)
+	}
 	return nil
+}
+
+func (w *world) enqueue(m persistence.Message) (persistence.Message, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.full || w.dead {
+		return m, syscall.ENOSPC
+	}
+	w.queued++
+	m.ID = strconv.Itoa(w.queued)
+	w.mail[m.ID] = m
+	return m, nil
+}
+
+func (w *world) outbox() ([]persistence.Message, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Values(w.mail)), nil
 }
 
 // pass lets time go by and everybody settle.
