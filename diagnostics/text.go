@@ -9,7 +9,7 @@ import (
 	"handline/persistence"
 )
 
-// Marks stand before a finding wherever it is shown as text. The words beside them say the same.
+// Mark stands before a finding wherever it is shown as text. The words beside it say the same.
 func (o Outcome) Mark() string {
 	switch o {
 	case OK:

@@ -107,7 +107,7 @@ func (c *console) local(home *persistence.Home) (doctor, error) {
 		return doctor{}, err
 	}
 	log := slog.New(slog.DiscardHandler)
-	a := &app{home: home, log: log, watched: true, settings: newSettings(home.Config(), v, nil)}
+	a := &app{home: home, log: log, settings: newSettings(home.Config(), v, nil)}
 	a.dialer = network.Dialer{Proxy: a.proxy}
 	if a.secrets, err = keychain(c.token, log); err != nil {
 		return doctor{}, err
