@@ -93,8 +93,8 @@ func (s *session) seek(ctx context.Context, m persistence.Message) {
 	switch {
 	case s.place.Dialect == wire.Session:
 		// Everything since the message was tried has come by this socket and was compared: it is not there.
-	case s.opt.History == nil || s.place.Hello.Conversation == "":
-		c.result = blind
+	case s.opt.History == nil || s.place.Hello.Conversation == "" || s.place.Dialect == wire.VoiceCode:
+		c.result = blind // voice-code's history leaves out what users say, or cuts it short
 	default:
 		err := s.search(ctx, m, func(cursor string) { c.result, c.cursor = found, cursor })
 		if err != nil {

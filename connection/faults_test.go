@@ -107,6 +107,7 @@ func (w *world) trouble(dice *rand.Rand, moods []demo.Mood) {
 // crash ends the manager as kill -9 does: nothing is stored any more. What was applied beyond the stored cursor died
 // with the process, so it is taken out of the record: the next process must apply exactly that again.
 func (w *world) crash() {
+	w.pipe.Cut() // a dead process says nothing more
 	w.mu.Lock()
 	w.dead = true
 	w.mu.Unlock()

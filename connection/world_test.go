@@ -39,7 +39,7 @@ type world struct {
 	mail    map[string]persistence.Message // by id
 	queued  int                            // messages that were ever stored
 	dead    bool                           // what is stored goes nowhere, as after kill -9
-	full    bool // the disk is
+	full    bool                           // the disk is
 }
 
 // applied is one event as the user got it.

@@ -168,8 +168,10 @@ func (a agent) talk(k *socket, c *conversation, pump func() error, bad func() an
 			switch err := json.Unmarshal(frame, &m); {
 			case err == nil && m.Type == "auth" && a.from(1, 22, 1):
 				return nil // one key too many
-			case err != nil || m.Role == "" || textIn(frame) == "":
+			case err != nil || m.Role == "" || textIn(frame) == "" || a.Mood() == Declining:
 				return k.json(bad())
+			case a.Mood() == Deaf:
+				return nil
 			}
 			a.publish(c, asked, textIn(frame), "")
 			a.publish(c, turned, "", working)

@@ -27,6 +27,8 @@ const (
 	Hang                     // an upgrade is never answered; requests are
 	HangGreeting             // the socket opens, and the greeting is never completed
 	Asleep                   // the sandbox is paused until somebody resumes it
+	Deaf                     // takes what a user says, and nothing comes of it
+	Declining                // refuses what a user says, where the dialect has words for that; else as Deaf
 )
 
 // Numbers of the moods.
@@ -63,6 +65,8 @@ var moods = [...]struct {
 	Hang:         {"hang", "The server takes the connection and never answers the upgrade.", true, true, time.Second},
 	HangGreeting: {"hang greeting", "The socket opens, and the server never completes its greeting.", true, false, time.Second},
 	Asleep:       {"asleep", "The conversation's sandbox is paused until somebody resumes it.", true, false, 0},
+	Deaf:         {"deaf", "The server takes what you say, and nothing comes of it.", false, false, time.Second},
+	Declining:    {"declining", "The server refuses what you say.", false, false, time.Second},
 }
 
 // Moods are all moods, in the order of their numbers.
@@ -81,6 +85,12 @@ func (m Mood) Name() string { return moods[m].name }
 func (m Mood) Says() string { return moods[m].says }
 
 func (m Mood) String() string { return m.Name() }
+
+// ignores says whether what a user says comes to nothing.
+func (s *Server) ignores() bool {
+	mood, _ := s.now()
+	return mood == Deaf || mood == Declining
+}
 
 // SetMood changes the behaviour at once, for open sockets too.
 func (s *Server) SetMood(m Mood) {

@@ -121,6 +121,9 @@ func (s *Server) plainHeard(e *engine, c *conversation, p packet) error {
 	if text == "" {
 		text = name + " " + strconv.Quote(string(arg))
 	}
+	if s.ignores() {
+		return nil
+	}
 	s.publish(c, asked, text, "")
 	if p.ack != "" {
 		return e.send(`43%s%s[]`, p.space, p.ack)

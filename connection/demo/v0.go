@@ -256,7 +256,7 @@ func (s *Server) v0Heard(e *engine, c *conversation, p packet) error {
 			State   string `json:"agent_state"`
 		} `json:"args"`
 	}
-	if json.Unmarshal(arg, &m) == nil {
+	if json.Unmarshal(arg, &m) == nil && !s.ignores() {
 		switch m.Action {
 		case "message":
 			s.publish(c, asked, m.Args.Content, "")

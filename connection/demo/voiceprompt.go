@@ -21,6 +21,12 @@ func (v *voice) prompt(m voiceRequest) error {
 		}
 	}
 	c := v.find(id)
+	switch v.Mood() {
+	case Deaf:
+		return nil
+	case Declining:
+		return v.fault("", "The prompt was refused")
+	}
 	if c == nil {
 		return v.fault("", "Session not found: %s", id)
 	}
