@@ -107,7 +107,11 @@ func (s *session) obey(ctx context.Context, e *wire.Event, kids *sync.WaitGroup)
 		}
 		s.tell(ctx, answered{s.session, string(e.ID), state, ""})
 	case wire.Rejected:
-		s.tell(ctx, answered{s.session, string(e.ID), Failed, tidy("The server did not take it: " + e.Reason)})
+		state, why := Failed, "The server did not take it: "
+		if e.Busy {
+			state, why = Queued, "The server asks to wait: "
+		}
+		s.tell(ctx, answered{s.session, string(e.ID), state, tidy(why + e.Reason)})
 	case wire.Refused:
 		return refused(*e)
 	case wire.Draining:

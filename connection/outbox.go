@@ -43,7 +43,7 @@ const (
 	confirmTime = time.Minute     // spec B 22: "Add timeout for stale messages", 60 s
 	doubtTime   = 5 * time.Second // of silence after a send
 	staleTime   = time.Hour       // what waited longer is sent only if a person still means it
-	tryAgain    = 5 * time.Second // after a history or a disk that did not answer
+	tryAgain    = 5 * time.Second // after a history or a disk that did not answer, or a server that was busy
 	keptBehind  = 20              // confirmed messages that are still shown
 )
 
@@ -60,7 +60,7 @@ type (
 	answered struct {
 		session uint64
 		id      string
-		state   string // Accepted, Confirmed or Failed
+		state   string // Accepted, Confirmed, Failed, or Queued: not now
 		why     string
 	}
 	// said tells that a user said something in a conversation. It is the truth whatever became of its session.
@@ -435,6 +435,10 @@ func (t *turn) answered(in answered) {
 	case l == nil || !l.lost():
 	case in.state == Confirmed:
 		t.confirm(*l, "")
+	case in.state == Queued: // the server is busy with another one
+		t.outbox.change(id, func(l *letter) { l.Tried = false })
+		t.become(id, Queued, in.why)
+		t.outbox.again = t.now.Add(tryAgain)
 	case in.state == Failed:
 		t.outbox.change(id, func(l *letter) { l.Tried = false }) // the server has said that it does not have it
 		t.become(id, Failed, in.why)

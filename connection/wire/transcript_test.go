@@ -154,6 +154,7 @@ func told(e Event) []string {
 	add("reason", fmt.Sprintf("%q", e.Reason), e.Reason == "")
 	add("final", true, !e.Final)
 	add("auth", true, !e.Auth)
+	add("busy", true, !e.Busy)
 	add("outdated", true, !e.Outdated)
 	add("after", e.After, e.After == 0)
 	body := string(e.Body)

@@ -186,7 +186,7 @@ func (c *voiceCode) Decode(frame []byte, binary bool) (Event, error) {
 	case "turn_complete":
 		return c.answered(f), nil
 	case "session_locked":
-		return Event{Kind: Rejected, Agent: AgentWorking, Reason: brief(text(f.message))}, nil
+		return Event{Kind: Rejected, Busy: true, Agent: AgentWorking, Reason: brief(text(f.message))}, nil
 	case "session_killed":
 		return Event{Agent: AgentPaused}, nil
 	}
