@@ -114,12 +114,18 @@ func (d demoCmd) Run(c *console) error {
 	defer stop()
 	s.ctx = ctx
 	if err = s.build(dir, parts); err == nil {
+		defer s.app.close()
 		fmt.Fprintf(c.out, "A backend and a Handline of their own, in %s.\nLook from another terminal: handline --home %s status --watch\n", dir, dir)
-		err = s.play(play)
-		if d.Stay && ctx.Err() == nil {
-			fmt.Fprintln(c.out, "\nThe last mood stays. Ctrl-C ends the demo.")
-			<-ctx.Done()
-		}
+		err = s.app.withIcon(ctx, c.err, func(ctx context.Context) error {
+			s.ctx = ctx
+			parts.Go(func() error { return s.app.run(ctx) })
+			err := s.play(play)
+			if d.Stay && ctx.Err() == nil {
+				fmt.Fprintln(c.out, "\nThe last mood stays. Ctrl-C ends the demo.")
+				<-ctx.Done()
+			}
+			return err
+		})
 	}
 	stop()
 	s.server.Close()
@@ -149,7 +155,7 @@ func (d demoCmd) chosen() ([]act, error) {
 	return some, nil
 }
 
-// build opens the stand-ins on loopback and starts the app against them, as parts.
+// build opens the stand-ins on loopback, as parts, and joins the app to them.
 func (s *stage) build(dir string, parts *errgroup.Group) error {
 	backend, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -186,14 +192,7 @@ func (s *stage) build(dir string, parts *errgroup.Group) error {
 		tls:     s.trust,
 		secrets: secrets,
 	}, "")
-	if err != nil {
-		return err
-	}
-	parts.Go(func() error {
-		defer s.app.close()
-		return s.app.run(s.ctx)
-	})
-	return nil
+	return err
 }
 
 // demoConfig is the default one in a hurry: a day's waiting has to fit into a minute.

@@ -50,7 +50,7 @@ func (r runCmd) Run(c *console) error {
 		fmt.Fprintf(c.err, "handline: %s\n", note)
 	}
 	if !r.Headless {
-		return app.runInMenuBar(c.ctx)
+		return app.withIcon(c.ctx, c.err, app.run)
 	}
 	fmt.Fprintln(c.out, "Handline runs without a menu-bar icon. See handline status; end it with Ctrl-C or handline quit.")
 	return app.run(c.ctx)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"runtime"
 	"time"
 
@@ -19,20 +21,32 @@ import (
 // This file joins the app to the menu bar. It runs beside the line and may be slow or absent: a desktop that hangs must
 // not cost anybody a line.
 
-// runInMenuBar is run, with an icon where there is a desktop. It must be called on the main goroutine.
-func (a *app) runInMenuBar(ctx context.Context) error {
+// withIcon does the work with an icon in the menu bar, where there is a desktop; where there is none, it says so once, in
+// the log and to the person at the terminal. work runs the app. It must be called on the main goroutine.
+func (a *app) withIcon(ctx context.Context, terminal io.Writer, work func(context.Context) error) error {
 	err := native.Run(ctx, native.Options{
 		Name:  "Handline",
 		First: tray.Render(a.line.Snapshot(), a.prefs(), time.Now()),
 		Act:   runtime.GOOS != "darwin" || a.settings.now().IconClick == "act",
-		Log:   a.log,
+		Log:   slog.New(slog.NewMultiHandler(a.log.Handler(), spoken{terminal})),
 	}, func(ctx context.Context, bar tray.Bar) error {
 		a.faces = append(a.faces, func(ctx context.Context) error { return a.menu(ctx, bar) })
-		return a.run(ctx)
+		return work(ctx)
 	})
 	if errors.Is(err, native.ErrSessionOver) {
 		return nil // the user logged out
 	}
+	return err
+}
+
+// spoken is a log that a person reads: the words of warnings, nothing else.
+type spoken struct{ to io.Writer }
+
+func (s spoken) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+func (s spoken) WithAttrs([]slog.Attr) slog.Handler           { return s }
+func (s spoken) WithGroup(string) slog.Handler                { return s }
+func (s spoken) Handle(_ context.Context, r slog.Record) error {
+	_, err := fmt.Fprintf(s.to, "handline: %s\n", r.Message)
 	return err
 }
 
