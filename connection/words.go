@@ -107,6 +107,9 @@ var phrases = map[string]phrase{
 	"unavailable": {"The server is not ready",
 		"It, or a proxy before it, cannot serve anybody right now.",
 		"Wait a moment. Look at the server's log if it stays so."},
+	"unavailable/starting": {"The sandbox is starting",
+		"The computer that the conversation runs on is not up yet. That can take a minute.",
+		"Wait. Handline connects as soon as it is."},
 	"protocol": {"The server speaks another version",
 		"What it says does not follow the protocol that Handline expects.",
 		"Update the server or Handline, then reconnect."},
@@ -169,6 +172,8 @@ func variant(f network.Failure, server string) string {
 		return "/silent"
 	case f.Cause == network.Protocol && strings.HasPrefix(f.Detail, "requests are answered"):
 		return "/blocked"
+	case isStarting(f):
+		return "/starting"
 	case f.Cause == network.Proxy && f.Host == "":
 		return "/setting"
 	case f.Cause == network.Proxy && f.Status != 0:
@@ -211,10 +216,15 @@ func fact(f network.Failure) string {
 	return f.Detail
 }
 
-// pause says how long the server asked to be left alone.
+// isStarting says whether a sandbox is on its way up.
+func isStarting(f network.Failure) bool {
+	return f.Cause == network.Unavailable && (strings.Contains(f.Detail, "starting") || strings.Contains(f.Detail, "being resumed"))
+}
+
+// pause says how long the server asked to be left alone. Before a sandbox the waiting is Handline's own manners.
 func pause(f network.Failure) string {
 	switch {
-	case f.After <= 0:
+	case f.After <= 0, f.Cause == network.Asleep, isStarting(f):
 		return ""
 	case f.After < 100*time.Second:
 		return fmt.Sprintf(" It asks for %d s.", (f.After+time.Second-1)/time.Second)
