@@ -46,6 +46,11 @@ func (r runCmd) Run(c *console) error {
 		return err
 	}
 	defer app.close()
+	// The app lives for weeks on a heap of a megabyte, and receiving allocates nothing: collecting early costs no time
+	// that could be measured and saves two megabytes.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
 	for _, note := range app.notes {
 		fmt.Fprintf(c.err, "handline: %s\n", note)
 	}
