@@ -89,6 +89,9 @@ const (
 // socketToTry finds a WebSocket that can be opened and disturbs nobody. A Socket.IO server does nothing before the
 // namespace is asked for, and a voice-code backend nothing before it is told the key; neither is ever sent a frame.
 func (a *app) socketToTry(ctx context.Context, asker *backend.Client, t wire.Target, key string) (diagnostics.Socket, error) {
+	if t.Dialect == wire.VoiceCode && t.Conversation == "" {
+		t.Conversation = nobody // none is joined, and looking for one would be a second socket
+	}
 	place, trouble := asker.Locate(ctx, t, key, false)
 	if trouble != nil {
 		s, err := asker.Identify(ctx, t)

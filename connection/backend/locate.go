@@ -55,7 +55,7 @@ func (c *Client) place(ctx context.Context, base *url.URL, s Server, t wire.Targ
 		}
 		return p, err
 	case VoiceServer:
-		return wire.Place{Base: base, Dialect: wire.VoiceCode, Hello: h}, nil
+		return c.voicePlace(ctx, base, h)
 	}
 	return wire.Place{Base: base, Dialect: wire.SocketIO, Hello: h}, nil
 }
@@ -177,6 +177,10 @@ func (c *Client) Conversations(ctx context.Context, t wire.Target, key string, l
 	case V0: // from 0.62 on this list has the V1 conversations too
 		found, err := c.v0Conversations(ctx, base, key, limit)
 		return listed(found, err)
+	case VoiceServer:
+		found, err := c.voiceSessions(ctx, base, wire.Hello{Key: key, Params: t.Params, Path: t.Path})
+		all, err := listed(found, err)
+		return all[:min(limit, len(all))], err
 	}
 	return nil, ErrNoQuestion
 }
