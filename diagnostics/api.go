@@ -281,10 +281,13 @@ func (a API) putConfig(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	next, err := persistence.DecodeConfig(body)
-	if err != nil {
+	switch check := r.URL.Query().Has("check"); {
+	case err != nil && check: // somebody is still typing: to be told is what they asked for
+		answer(w, http.StatusOK, map[string]*Problem{"error": badRequest("%v", err)})
+		return nil
+	case err != nil:
 		return badRequest("%v", err)
-	}
-	if r.URL.Query().Has("check") { // somebody is still typing
+	case check:
 		answer(w, http.StatusOK, next)
 		return nil
 	}

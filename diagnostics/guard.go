@@ -23,13 +23,15 @@ import (
 //   - who comes in through a link, once, gets a cookie for that path alone: cookies ignore ports, so it must not be
 //     worth anything elsewhere. HttpOnly, SameSite=Strict;
 //   - the API asks besides for a token that only the page's own text holds, in a header that no other origin may send;
+//   - the answers of the API carry a proof that only the page's text holds, because another program may get our port;
 //   - the browser's word on where a request comes from (Sec-Fetch-Site, Origin) must not speak against it, and whatever
 //     changes something needs our own Origin.
 type guard struct {
 	host     string // 127.0.0.1:port
 	api      http.Handler
 	files    fs.FS
-	show     func(w http.ResponseWriter, token string)
+	show     func(http.ResponseWriter, *page)
+	version  string
 	patience time.Duration
 	changed  chan struct{} // told when a watch begins or ends
 
@@ -39,15 +41,15 @@ type guard struct {
 
 // page is one window's page. All but streams, entry and until are fixed.
 type page struct {
-	id, cookie, token string
-	entry             string    // opens the page once, "" = used
-	streams           int       // watches that are open
-	until             time.Time // when the page ends unless a watch is open
+	id, cookie, token, proof string
+	entry                    string    // opens the page once, "" = used
+	streams                  int       // watches that are open
+	until                    time.Time // when the page ends unless a watch is open
 }
 
 func newGuard(host string, p *Pages) *guard {
 	return &guard{
-		host: host, api: p.API, files: assets.Window(), show: p.show, patience: p.Patience,
+		host: host, api: p.API, files: assets.Window(), show: p.show, version: p.Version, patience: p.Patience,
 		changed: make(chan struct{}, 1), pages: map[string]*page{},
 	}
 }
@@ -61,7 +63,7 @@ func random() string {
 
 // open makes a page and the link into it.
 func (g *guard) open(now time.Time) Link {
-	p := &page{id: random(), cookie: random(), token: random(), entry: random(), until: now.Add(g.patience)}
+	p := &page{id: random(), cookie: random(), token: random(), proof: random(), entry: random(), until: now.Add(g.patience)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pages[p.id] = p
@@ -135,6 +137,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	p := g.find(id)
 	switch {
+	case r.Host == g.host && r.URL.Path == "/favicon.ico":
+		w.WriteHeader(http.StatusNoContent) // browsers ask for it unasked, and complain where it is not found
 	case r.Host != g.host, p == nil:
 		refuse(w, &Problem{Status: http.StatusNotFound, Code: "not-found", Text: "There is no such window"})
 	case rest == "enter":
@@ -153,6 +157,8 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, p *page, rest stri
 			refuse(w, &Problem{Status: http.StatusForbidden, Code: "not-allowed", Text: "The window's token is missing or stale"})
 			return
 		}
+		w.Header().Set("Handline-Proof", p.proof)
+		w.Header().Set("Handline-Version", g.version)
 		if rest == "v1/watch" {
 			g.watching(p, 1)
 			defer g.watching(p, -1)
@@ -164,7 +170,7 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, p *page, rest stri
 	case r.Method != http.MethodGet:
 		refuse(w, &Problem{Status: http.StatusMethodNotAllowed, Code: "method", Text: "Only GET works here"})
 	case rest == "":
-		g.show(w, p.token)
+		g.show(w, p)
 	case rest == "icon.png":
 		w.Header().Set("Content-Type", "image/png")
 		_, _ = w.Write(assets.AppIcon())

@@ -27,7 +27,10 @@ type Pages struct {
 	// Patience is how long a link waits to be used, and a window whose watch has ended for its page to come back: a
 	// reload, a nap of the browser. 0 = 30 s.
 	Patience time.Duration
-	Log      *slog.Logger
+	// Keep is a private file that remembers the open windows, so that they come back when Handline is started again. "" =
+	// none: they end with it.
+	Keep string
+	Log  *slog.Logger
 
 	asks chan chan<- opened
 	gone chan struct{} // closed when Run has returned
@@ -99,25 +102,29 @@ func (p *Pages) Open(ctx context.Context) (Link, error) {
 // Run serves the windows that Open makes, until ctx ends. It is called once.
 func (p *Pages) Run(ctx context.Context) error {
 	defer close(p.gone)
+	if ln, g := p.recall(); g != nil {
+		p.serve(ctx, ln, g)
+	}
 	for {
 		select {
 		case first := <-p.asks:
-			p.serve(ctx, first)
+			ln, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				first <- opened{err: fmt.Errorf("opening the window: %w", err)}
+				continue
+			}
+			g := newGuard(ln.Addr().String(), p)
+			first <- opened{link: g.open(time.Now())}
+			p.serve(ctx, ln, g)
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// serve listens until no window is left.
-func (p *Pages) serve(ctx context.Context, first chan<- opened) {
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		first <- opened{err: fmt.Errorf("opening the window: %w", err)}
-		return
-	}
+// serve lets the page in until no window is left.
+func (p *Pages) serve(ctx context.Context, ln net.Listener, g *guard) {
 	ctx, stop := context.WithCancel(ctx)
-	g := newGuard(ln.Addr().String(), p)
 	server := &http.Server{
 		Handler:           g,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
@@ -129,8 +136,6 @@ func (p *Pages) serve(ctx context.Context, first chan<- opened) {
 	serving.Go(func() { ended <- server.Serve(ln) })
 	defer serving.Wait()
 	p.Log.Info("the window's page is open", "address", g.host)
-	first <- opened{link: g.open(time.Now())}
-
 	if err := p.attend(ctx, g, ended); err != nil {
 		p.Log.Warn("the window's page broke off", "error", err)
 	}
@@ -148,6 +153,7 @@ func (p *Pages) serve(ctx context.Context, first chan<- opened) {
 func (p *Pages) attend(ctx context.Context, g *guard, ended <-chan error) error {
 	for {
 		next, any := g.due(time.Now())
+		p.keep(g)
 		if !any {
 			return nil
 		}
@@ -169,9 +175,9 @@ func (p *Pages) attend(ctx context.Context, g *guard, ended <-chan error) error 
 }
 
 // show writes the page itself. Its token is in its text, which no other origin can read.
-func (p *Pages) show(w http.ResponseWriter, token string) {
+func (p *Pages) show(w http.ResponseWriter, g *page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	err := windowPage().Execute(w, map[string]any{"Token": token, "Version": p.Version, "Demo": p.Demo})
+	err := windowPage().Execute(w, map[string]any{"Token": g.token, "Proof": g.proof, "Version": p.Version, "Demo": p.Demo})
 	if err != nil {
 		p.Log.Warn("the window's page was not written", "error", err)
 	}

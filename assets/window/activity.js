@@ -23,6 +23,7 @@ export function update(s) {
 export async function load() {
   try {
     entries = (await call("GET", "v1/timeline?limit=500")).entries ?? [];
+    entries.sort((a, b) => new Date(a.at) - new Date(b.at)); // clocks are set back now and then
     draw();
   } catch (e) {
     put(is("empty"), `The timeline could not be read. ${e.text ?? ""}`);

@@ -1,6 +1,6 @@
 // Talks to Handline: calls that answer with JSON, and streams of server-sent events. Each carries the page's token in a
 // header, which no page of another origin can send; that is why the streams are read by fetch and not by EventSource.
-const token = document.querySelector('meta[name="token"]').content;
+const [token, proof] = ["token", "proof"].map((name) => document.querySelector(`meta[name="${name}"]`).content);
 
 // Problem is why Handline did not do what was asked: what is, what it means, what to do.
 export class Problem extends Error {
@@ -12,7 +12,10 @@ export class Problem extends Error {
 
 export const gone = () => new Problem({ code: "gone-app", text: "Handline is not running", advice: "Start it, then try again." });
 
+let live = false; // the watch is open, and it is our Handline that feeds it
+
 async function ask(method, path, body, signal) {
+  if (body !== undefined && !live) throw gone(); // nothing is said to whoever may have taken its port
   const headers = { "Handline-Token": token };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let res;
@@ -21,7 +24,10 @@ async function ask(method, path, body, signal) {
   } catch (e) {
     throw signal?.aborted ? e : gone();
   }
-  if (res.ok) return res;
+  if (res.ok) {
+    trusted(res);
+    return res;
+  }
   const answer = await res.json().catch(() => ({}));
   const p = new Problem(answer.error ?? { text: `Handline answered with HTTP ${res.status}` });
   p.status = res.status;
@@ -36,9 +42,26 @@ export async function call(method, path, body) {
 export const text = async (path) => (await ask("GET", path)).text();
 export const blob = async (path) => (await ask("GET", path)).blob();
 
+// trusted says whether it is our Handline that answers: when it ends, another program may get its port. One that was
+// started anew may be of another version, with another page.
+function trusted(res) {
+  if (res.headers.get("Handline-Proof") !== proof) throw gone();
+  if (res.headers.get("Handline-Version") !== document.documentElement.dataset.version) location.reload();
+}
+
 // follow reads a stream and calls on(name, value) for each event. It returns when the stream ends.
 export async function follow(path, on, signal) {
   const res = await ask("GET", path, undefined, signal);
+  const watch = path === "v1/watch";
+  if (watch) live = true;
+  try {
+    await read(res, on, signal);
+  } finally {
+    if (watch) live = false;
+  }
+}
+
+async function read(res, on, signal) {
   const reader = res.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

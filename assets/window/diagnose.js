@@ -85,7 +85,7 @@ function finish() {
   if (findings.length > 1) steps = findings.map((f) => f.title);
   mark(verdict, report ? (report.ok ? "ok" : "failed") : "");
   put(is("summary"), report?.summary ?? "Not finished");
-  put(is("when"), report ? `At ${clock(new Date(report.at))}, in ${span(report.took_ms)}` : "Run the diagnostics again.");
+  put(is("when"), report ? `At ${clock(new Date(report.at))}, in ${span(Math.max(1, report.took_ms))}` : "Run the diagnostics again.");
   for (const li of root.querySelectorAll(".headlines li")) headline(li, report?.headlines.find((h) => h.title === li.dataset.of)?.outcome ?? "");
 }
 

@@ -1,6 +1,6 @@
 // Joins the panes: which one is shown, and the stream of snapshots that they all live by.
 import { follow } from "./api.js";
-import { current, show } from "./page.js";
+import { current, show, tell } from "./page.js";
 import * as overview from "./overview.js";
 import * as diagnose from "./diagnose.js";
 import * as activity from "./activity.js";
@@ -8,6 +8,7 @@ import * as settings from "./settings.js";
 import * as welcome from "./welcome.js";
 
 let snapshot = null;
+let lost = null; // why Handline cannot be heard
 
 // arrange shows the pane that the address names. The first launch takes the overview's place.
 function arrange(moved) {
@@ -21,6 +22,7 @@ function arrange(moved) {
   document.title = `Handline — ${document.querySelector(`.sidebar a[href="#${pane}"] span`).textContent}`;
   if (!moved) return;
   document.getElementById("main").scrollTop = 0;
+  tell(pane === "overview" ? null : lost);
   if (pane === "activity") activity.load();
   if (pane === "settings") settings.load();
   if (pane === "overview") overview.refreshToday();
@@ -30,22 +32,30 @@ addEventListener("hashchange", () => arrange(true));
 const hear = (name, s) => {
   if (name !== "snapshot") return;
   snapshot = s;
+  if (lost) tell(lost = null);
   for (const pane of [overview, diagnose, activity]) pane.update(s);
   arrange(false);
+  if (!document.documentElement.dataset.ready) performance.mark("ready");
   document.documentElement.dataset.ready = "yes";
 };
 
 const away = { text: "Handline is not running", advice: "Start it again. This window comes back by itself." };
 const over = { text: "This window has ended", advice: "Open it again from Handline’s menu." };
 
+function lose(why) {
+  if (lost !== why && current() !== "overview") tell(why);
+  lost = why;
+  overview.lose(why);
+}
+
 // listen follows the line for as long as the page lives.
 async function listen() {
   for (let wait = 500; ; wait = Math.min(wait * 1.5, 5000)) {
     try {
       await follow("v1/watch", (name, s) => { wait = 500; hear(name, s); });
-      overview.lose(away);
+      lose(away);
     } catch (e) {
-      overview.lose(e.status === 403 || e.status === 404 ? over : away);
+      lose(e.status === 403 || e.status === 404 ? over : away);
     }
     await new Promise((done) => setTimeout(done, wait));
   }

@@ -20,8 +20,8 @@ is("disconnect").addEventListener("click", (e) => run("disconnect", e.currentTar
 is("leave").addEventListener("click", (e) => attempt(e.currentTarget, () => call("POST", "v1/demo", { on: false })));
 
 export function update(s) {
-  if (!last || s.status !== last.status) refreshToday();
-  if (!last && !s.last_heard) recall(s);
+  if (!last || s.status !== last.status) soon(refreshToday);
+  if (!s.last_heard && !(last?.seq < s.seq)) recall(s); // a Handline that has just started
   if (offered && s.server !== last?.server) call("GET", "v1/demo").then((d) => { demo = d.server; tick(); }).catch(() => {});
   last = s;
   absent = null;
@@ -31,14 +31,14 @@ export function update(s) {
 
 // lose shows the last state, calmly, once Handline cannot be heard.
 export function lose(why) {
-  absent ??= { ...why, at: new Date() };
+  absent = { ...why, at: absent?.at ?? new Date() };
   tick();
 }
 
 // tick follows the clock: ages, the countdown, the chart.
 export function tick() {
   const now = new Date();
-  if (absent) return showAbsent();
+  if (absent) return showAbsent(now);
   if (!last) return;
   const s = last;
   const state = words.icon(s);
@@ -63,7 +63,7 @@ function paint(state) {
 
 function facts(s, now) {
   const list = [];
-  if (s.since) list.push(`since ${words.since(new Date(s.since), now)}`);
+  if (s.since) list.push(`Since ${words.since(new Date(s.since), now)}`);
   if (s.status === "connected") {
     if (s.syncing) list.push("catching up");
     if (words.roundTrip(s)) list.push(words.roundTrip(s));
@@ -109,7 +109,8 @@ function trouble(s, now) {
 function details(s) {
   const kind = words.dialect(s.dialect);
   put(is("server"), s.server ? s.server + (kind ? ` (${kind})` : "") : "Not set up");
-  put(is("conversation"), s.title && s.conversation ? `${s.title} — ${s.conversation}` : s.conversation || (s.server ? "The newest that runs" : "–"));
+  put(is("conversation"), s.title || s.conversation || (s.server ? "The newest that runs" : "–"));
+  put(is("conversation-id"), s.title ? s.conversation ?? "" : "");
   put(is("agent"), words.agent(s.agent));
   show(is("queue"), s.queued > 0);
   put(is("queued"), words.plural(s.queued, "message", "messages"));
@@ -121,12 +122,14 @@ function chart(s, now) {
   put(is("top"), draw(document.getElementById("spark"), now.getTime()));
 }
 
-function showAbsent() {
+function showAbsent(now) {
   paint("disconnected");
   put(is("status"), absent.text);
   put(is("where"), last ? `As of ${words.minute(absent.at)}: ${last.text}${last.server ? ` · ${words.host(last.server)}` : ""}` : "\u00a0");
   put(is("facts"), absent.advice);
   show(is("trouble"), false);
+  keep({ status: "gone" }, now.getTime());
+  chart({}, now);
   is("mend").disabled = is("disconnect").disabled = true;
   delete is("mend").dataset.ready;
   if (absent.text !== told) { told = absent.text; say(`${absent.text}. ${absent.advice}`); }
@@ -142,6 +145,14 @@ async function recall(s) {
     tick();
   } catch { /* The overview is whole without it. */ }
 }
+
+// soon waits until the timeline has what the snapshot tells.
+let waiting;
+function soon(what) {
+  clearTimeout(waiting);
+  waiting = setTimeout(what, 1500);
+}
+setInterval(() => refreshToday(), 60e3);
 
 export async function refreshToday() {
   try {

@@ -13,11 +13,13 @@ const keyField = document.getElementById("f-key");
 let config = null;
 let queue = Promise.resolve();
 
-export const load = () => Promise.all([read().catch(tell), list()]);
-
-async function read() {
-  config = await call("GET", "v1/config");
-  showAll();
+// load shows what is in force, and then which conversations there are.
+export async function load() {
+  try {
+    config = await call("GET", "v1/config");
+    showAll();
+  } catch (e) { return tell(e); }
+  list();
 }
 
 const at = (c, path) => path.split(".").reduce((v, name) => v?.[name], c);
@@ -33,7 +35,17 @@ export function changed(c, path, value) {
 }
 
 // complaint is the error of one field, "" where the fault is not this field's.
-export const complaint = (e, path) => (e.text?.startsWith(path) ? e.text.slice(e.text.indexOf(": ") + 2) : "");
+export function complaint(e, path) {
+  if (!e?.text?.startsWith(path)) return "";
+  const text = e.text.slice(e.text.indexOf(": ") + 2);
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+// refusal asks whether a setting would do, and gives the field's complaint.
+export async function refusal(c, path, value) {
+  const { error } = await call("PUT", "v1/config?check", changed(c, path, value));
+  return complaint(error, path);
+}
 
 function error(field, text) {
   const p = field.closest(".field").querySelector(".field-error");
@@ -77,12 +89,8 @@ function check(field, path) {
   clearTimeout(field.resting);
   field.resting = setTimeout(async () => {
     const value = field.value;
-    try {
-      await call("PUT", "v1/config?check", changed(config, path, value));
-      if (field.value === value) error(field, "");
-    } catch (e) {
-      if (field.value === value && e.code === "bad-request") error(field, complaint(e, path));
-    }
+    const text = await refusal(config, path, value).catch(() => null);
+    if (text !== null && field.value === value) error(field, text);
   }, 150);
 }
 

@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { attempt, parts, put, show, turn } from "./page.js";
 import { fill } from "./conversations.js";
-import { changed, complaint } from "./settings.js";
+import { changed, complaint, refusal } from "./settings.js";
 import { host } from "./words.js";
 
 const root = document.getElementById("welcome");
@@ -66,10 +66,7 @@ address.addEventListener("input", () => {
   problem(server, null);
   const value = address.value.trim();
   resting = setTimeout(async () => {
-    try {
-      await call("PUT", "v1/config?check", changed(await call("GET", "v1/config"), "server", value));
-      wrong("");
-    } catch (e) { wrong(value ? complaint(e, "server") : ""); }
+    wrong(value ? await refusal(await call("GET", "v1/config"), "server", value) : "");
   }, 200);
 });
 
@@ -81,7 +78,7 @@ function wrong(text) {
 
 server.querySelector("form").addEventListener("submit", (e) => attempt(e.submitter, async () => {
   clearTimeout(resting);
-  if (!address.value.trim()) return wrong("write an address such as http://localhost:3000");
+  if (!address.value.trim()) return wrong("Write an address such as http://localhost:3000");
   try {
     config = await call("PUT", "v1/config", changed(await call("GET", "v1/config"), "server", address.value.trim()));
   } catch (p) {
