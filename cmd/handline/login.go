@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"handline/connection/backend"
 	"handline/connection/network"
 	"handline/connection/wire"
 	"handline/diagnostics"
@@ -19,16 +21,21 @@ import (
 )
 
 type loginCmd struct {
+	Cloud  bool   `help:"Log in with a browser instead of a key: to OpenHands Cloud, or with --server to another app server."`
 	Server string `help:"Address of the server that the key is for. Without it: the one set up." placeholder:"URL"`
 }
 
 // Run reads the key where nobody sees it, and never from the arguments: those are in everybody's process list.
 func (k loginCmd) Run(c *console) error {
+	ask := c.readKey
+	if k.Cloud {
+		ask, k.Server = c.browserKey, cmp.Or(k.Server, backend.Cloud)
+	}
 	server, err := c.keyServer(k.Server)
 	if err != nil {
 		return err
 	}
-	key, err := c.readKey(server)
+	key, err := ask(server)
 	if err != nil {
 		return err
 	}
@@ -100,6 +107,40 @@ func (c *console) readKey(server string) (string, error) {
 		return "", usage{text: err.Error()}
 	}
 	return key, nil
+}
+
+// browserKey shows a code and waits until a person has said yes to it on the server's page.
+func (c *console) browserKey(server string) (string, error) {
+	v, err := c.config()
+	if err != nil {
+		return "", err
+	}
+	a := &app{settings: newSettings("", v, nil)} // the configuration's proxy and rules, and nothing that runs
+	asker := &backend.Client{Dialer: network.Dialer{Proxy: a.proxy}, MayCarry: a.mayCarry}
+	login, err := asker.StartLogin(c.ctx, server)
+	if err != nil {
+		return "", loginTrouble(err)
+	}
+	fmt.Fprintf(c.out, "Open this page and check that it shows the code %s:\n\n  %s\n\nWaiting until you have said yes there. Ctrl-C ends it.\n", login.Code, login.URL)
+	key, err := asker.AwaitKey(c.ctx, login)
+	if err != nil {
+		return "", loginTrouble(err)
+	}
+	return persistence.CleanKey(key)
+}
+
+// loginTrouble says what to do where the browser gave no key.
+func loginTrouble(err error) error {
+	var f network.Failure
+	switch {
+	case errors.Is(err, backend.ErrLoginDenied):
+		return &diagnostics.Problem{Code: "denied", Text: "The login was declined in the browser", Advice: "Run the command again if that was a mistake."}
+	case errors.Is(err, backend.ErrLoginExpired):
+		return &diagnostics.Problem{Code: "expired", Text: "The code was not used in time", Advice: "Run the command again for a new one."}
+	case errors.As(err, &f) && f.Cause == network.NotABackend && f.Verdict == network.Final:
+		return &diagnostics.Problem{Code: "no-login", Text: "This server has no login with a browser", Advice: "Enter its key with: handline login"}
+	}
+	return err
 }
 
 // setKey has the running app store a key, so that it goes on with it at once; "" removes it. Where none runs it goes to

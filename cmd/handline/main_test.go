@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +46,8 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"backend": backendCmd,
+			"cloud":   cloudCmd,
+			"browser": browserCmd,
 			"mood":    moodCmd,
 			"exits":   exitsCmd,
 			"until":   untilCmd,
@@ -73,9 +76,31 @@ func backendCmd(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) > 0 {
 		key = args[0]
 	}
+	serve(ts, demo.Options{Dialect: demo.V0, Key: key, Mood: demo.Quiet, Conversations: []string{demo.DefaultConversation, "5f0c5d1f2b0e4f6b8f4f0a7c9d3e1b22"}})
+}
+
+// cloud KEY plays an OpenHands app server, whose runtimes have keys of their own, and puts its address into $SERVER.
+func cloudCmd(ts *testscript.TestScript, _ bool, args []string) {
+	serve(ts, demo.Options{Dialect: demo.AppServer, Key: args[0], Mood: demo.Quiet})
+}
+
+// browser [deny] answers a login by code on the server's page, once somebody has begun one.
+func browserCmd(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(slot{}).(*slot).server
+	for end := time.Now().Add(10 * time.Second); s.Seen().Requests == 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("nobody began a login")
+		}
+	}
+	res, err := http.Get(ts.Getenv("SERVER") + "/oauth/device/verify?" + strings.Join(args, "&"))
+	ts.Check(err)
+	ts.Check(res.Body.Close())
+}
+
+func serve(ts *testscript.TestScript, o demo.Options) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
-	s := demo.New(demo.Options{Dialect: demo.V0, Key: key, Mood: demo.Quiet, Conversations: []string{demo.DefaultConversation, "5f0c5d1f2b0e4f6b8f4f0a7c9d3e1b22"}})
+	s := demo.New(o)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	ts.Defer(func() {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"handline/connection/network"
 )
@@ -71,7 +72,8 @@ func (c *Client) StartLogin(ctx context.Context, server string) (Login, error) {
 	if told.Interval == 0 {
 		l.every = 5 * time.Second // "If no value is provided, clients MUST use 5 as the default": RFC 8628 section 3.2
 	}
-	if page, err := url.Parse(l.URL); l.Code == "" || l.device == "" || err != nil || page.Scheme != "https" && page.Scheme != "http" {
+	odd := l.Code == "" || l.device == "" || strings.ContainsFunc(l.Code, unicode.IsControl)
+	if page, err := url.Parse(l.URL); odd || err != nil || page.Scheme != "https" && page.Scheme != "http" {
 		return Login{}, network.Failure{Cause: network.Protocol, Verdict: network.Thrice, Host: base.Host, Detail: "a login without a code or a page"}
 	}
 	return l, nil

@@ -142,7 +142,8 @@ func TestServersWithoutALoginByCode(t *testing.T) {
 		`405{"detail":"Method Not Allowed"}`: network.NotABackend,
 		`200<html></html>`:                   network.NotABackend,
 		`200{}`:                              network.Protocol,
-		`200{"device_code":"d","user_code":"u","verification_uri":"file:///etc/passwd"}`: network.Protocol,
+		`200{"device_code":"d","user_code":"u","verification_uri":"file:///etc/passwd"}`:            network.Protocol,
+		`200{"device_code":"d","user_code":"\u001b[2J","verification_uri":"https://app.example/d"}`: network.Protocol,
 		`429{}`: network.Throttled,
 		`503{}`: network.Unavailable,
 	} {
