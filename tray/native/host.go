@@ -10,15 +10,26 @@ import (
 	"strings"
 )
 
-// BundleAdvice is one line for a macOS user whose Handline runs outside of an app bundle, "" elsewhere and inside: macOS
-// 26 shows no icon for such a program. exe is the running executable's path with symbolic links resolved.
+// BundleAdvice is one line for a macOS user whose Handline runs where it should not, "" elsewhere and in its place. exe is
+// the running executable's path with symbolic links resolved.
 func BundleAdvice(exe string) string { return bundleAdvice(runtime.GOOS, exe) }
 
 func bundleAdvice(goos, exe string) string {
-	if goos != "darwin" || Bundle(exe) != "" {
+	switch {
+	case goos != "darwin":
 		return ""
+	case Bundle(exe) == "": // macOS 26 shows none
+		return "macOS shows no menu-bar icon for a program outside of an app bundle: run `make app` and open Handline.app."
+	case passing(exe):
+		return "Handline runs from a disk image or a temporary place: move it to Applications, and open it there."
 	}
-	return "macOS shows no menu-bar icon for a program outside of an app bundle: run `make app` and open Handline.app."
+	return ""
+}
+
+// passing says whether a program lies where it will not stay: on a mounted image, or where macOS runs a downloaded app
+// that nobody has moved yet (app translocation).
+func passing(exe string) bool {
+	return strings.HasPrefix(exe, "/Volumes/") || strings.Contains(exe, "/AppTranslocation/")
 }
 
 // Bundle is the app bundle that exe is the program of, "" if none.

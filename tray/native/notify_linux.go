@@ -26,7 +26,7 @@ type sender struct {
 	ids     map[tray.Topic]uint32
 }
 
-func newSender(d *desktop, app string) *sender {
+func newSender(d *desktop, app string, _ func(tray.Click)) *sender {
 	s := &sender{bus: d.bus, app: app, signals: make(chan *dbus.Signal, 16), ids: map[tray.Topic]uint32{}}
 	s.bus.Signal(s.signals)
 	return s

@@ -12,19 +12,34 @@ import (
 	"handline/tray"
 )
 
-// sender shows notices through beeep: no actions, no replacing. What could be clicked is in the menu as well.
+// poster shows a notice in the place of the last one of its topic.
+type poster func(context.Context, tray.Notice) error
+
+// sender shows notices through the system's own center where it takes them, or else through beeep: no clicks, no
+// replacing. What could be clicked is in the menu as well.
 type sender struct {
-	signals chan struct{} // never: beeep tells of no clicks
+	post    poster // nil: beeep
+	signals chan tray.Topic
 }
 
-func newSender(_ *desktop, app string) *sender {
+func newSender(_ *desktop, app string, click func(tray.Click)) *sender {
 	beeep.AppName = app // read by beeep's calls only, which the teller's goroutine makes after this
-	return &sender{}
+	s := &sender{signals: make(chan tray.Topic, clickQueue)}
+	s.post = openCenter(func(topic tray.Topic) {
+		select {
+		case s.signals <- topic:
+		default: // the main thread must not wait for us
+		}
+	}, func() { click(tray.Click{Action: tray.OpenWindow}) })
+	return s
 }
 
-// send strips what AppleScript cannot quote. beeep takes no context: a hung call holds the teller's goroutine, its queue
-// drops the oldest, and nothing else waits for it.
-func (*sender) send(_ context.Context, n tray.Notice) error {
+// send strips what AppleScript cannot quote, where beeep has to do. beeep takes no context: a hung call holds the teller's
+// goroutine, its queue drops the oldest, and nothing else waits for it.
+func (s *sender) send(ctx context.Context, n tray.Notice) error {
+	if s.post != nil {
+		return s.post(ctx, n)
+	}
 	plain := func(s string) string {
 		return strings.Map(func(r rune) rune {
 			if !unicode.IsPrint(r) {
@@ -36,5 +51,5 @@ func (*sender) send(_ context.Context, n tray.Notice) error {
 	return beeep.Notify(plain(n.Title), plain(n.Body), "")
 }
 
-func (*sender) chosen(struct{}) (tray.Topic, bool) { return 0, false }
-func (*sender) close()                             {}
+func (*sender) chosen(t tray.Topic) (tray.Topic, bool) { return t, true }
+func (*sender) close()                                 {}

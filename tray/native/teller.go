@@ -27,7 +27,7 @@ type teller struct {
 
 func newTeller(d *desktop, app string, log *slog.Logger, click func(tray.Click)) *teller {
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &teller{sender: newSender(d, app), log: log, click: click, notices: make(chan tray.Notice, tellQueue), cancel: cancel}
+	t := &teller{sender: newSender(d, app, click), log: log, click: click, notices: make(chan tray.Notice, tellQueue), cancel: cancel}
 	t.done.Go(func() { t.run(ctx) })
 	return t
 }
@@ -63,7 +63,11 @@ func (t *teller) run(ctx context.Context) {
 			shown[n.Topic] = n.Action
 		case s := <-t.sender.signals:
 			if topic, ok := t.sender.chosen(s); ok {
-				t.click(tray.Click{Action: shown[topic]})
+				action, known := shown[topic]
+				if !known { // it was shown by a Handline that has ended since
+					action = tray.OpenWindow
+				}
+				t.click(tray.Click{Action: action})
 			}
 		case <-ctx.Done():
 			return

@@ -1,0 +1,57 @@
+package native
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+	"github.com/ebitengine/purego/objc"
+)
+
+type id = objc.ID
+
+func load(frameworks ...string) error {
+	for _, f := range frameworks {
+		if _, err := purego.Dlopen("/System/Library/Frameworks/"+f+".framework/"+f, purego.RTLD_GLOBAL|purego.RTLD_LAZY); err != nil {
+			return fmt.Errorf("loading %s: %w", f, err)
+		}
+	}
+	return nil
+}
+
+// class panics where messaging nil would silently do nothing.
+func class(name string) id {
+	c := objc.GetClass(name)
+	if c == 0 {
+		panic("no Objective-C class " + name)
+	}
+	return id(c)
+}
+
+func sel(name string) objc.SEL           { return objc.RegisterName(name) }
+func msg(o id, s string, args ...any) id { return o.Send(sel(s), args...) }
+func str(s string) id                    { return msg(class("NSString"), "stringWithUTF8String:", s) }
+
+func goStr(o id) string {
+	if o == 0 {
+		return ""
+	}
+	return objc.Send[string](o, sel("UTF8String"))
+}
+
+// pooled runs f where its temporary objects are given back: pools belong to threads, and goroutines wander.
+func pooled(f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	pool := msg(class("NSAutoreleasePool"), "new")
+	defer msg(pool, "drain")
+	f()
+}
+
+// callBlock calls a block that the system made; objc.Block.Invoke only knows blocks made in Go. A block's third word,
+// at offset 16, is its function (Clang's Block ABI), whose first argument is the block.
+func callBlock(b id, args ...uintptr) {
+	invoke := *(*uintptr)(unsafe.Add(*(*unsafe.Pointer)(unsafe.Pointer(&b)), 16))
+	purego.SyscallN(invoke, append([]uintptr{uintptr(b)}, args...)...)
+}
