@@ -75,6 +75,9 @@ func (a *app) api() diagnostics.API {
 		Timeline:      a.state.Timeline,
 		Conversations: a.conversations,
 		History:       a.history,
+		Window:        a.openWindow,
+		Demo:          a.tryDemo,
+		DemoServer:    a.trial.address,
 		Checks:        a.checks,
 		Bundle: func(ctx context.Context, titles bool) (diagnostics.Bundle, error) {
 			return a.bundle(ctx, titles, a.checks.Last())

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"handline/diagnostics"
+	"handline/diagnostics/window"
 	"handline/persistence"
 )
 
@@ -52,6 +53,7 @@ type verbs struct {
 	Config        configCmd        `cmd:"" help:"Show and change the configuration."`
 	Logs          logsCmd          `cmd:"" help:"Print the log."`
 	Demo          demoCmd          `cmd:"" help:"Watch Handline live through a bad day with a backend of its own."`
+	Window        windowCmd        `cmd:"" help:"Open the window."`
 	Quit          quitCmd          `cmd:"" help:"End the Handline that is running."`
 	Version       versionCmd       `cmd:"" help:"Print the version."`
 }
@@ -60,6 +62,13 @@ func main() {
 	// The child that asks the keychain is no command: it speaks on its pipes only, and must start fast.
 	if len(os.Args) > 1 && os.Args[1] == "__secret" {
 		os.Exit(persistence.SecretChild(os.Args[2:], os.Stdin, os.Stdout))
+	}
+	if len(os.Args) > 1 && os.Args[1] == window.Verb {
+		if err := window.Run(os.Stdin); err != nil {
+			fmt.Fprintf(os.Stderr, "handline: %v\n", err)
+			os.Exit(exitFailed)
+		}
+		return
 	}
 	// No child, no crash report and no second reader may find the key in the environment.
 	token := os.Getenv("HANDLINE_TOKEN")

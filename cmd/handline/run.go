@@ -36,7 +36,7 @@ func (r runCmd) Run(c *console) error {
 	release, err := home.Lock()
 	var running persistence.ErrRunning
 	if errors.As(err, &running) {
-		return c.alreadyRunning(client, running)
+		return c.alreadyRunning(client, running, !r.Headless)
 	}
 	if err != nil {
 		return err
@@ -62,8 +62,8 @@ func (r runCmd) Run(c *console) error {
 	return app.run(c.ctx)
 }
 
-// alreadyRunning is no failure: what was wanted is there.
-func (c *console) alreadyRunning(client *diagnostics.Client, running persistence.ErrRunning) error {
+// alreadyRunning is no failure: what was wanted is there, and who starts Handline again wants to see it.
+func (c *console) alreadyRunning(client *diagnostics.Client, running persistence.ErrRunning, show bool) error {
 	st, err := client.Status(c.ctx)
 	if errors.Is(err, diagnostics.ErrNotRunning) {
 		return running // it starts or ends just now
@@ -73,6 +73,9 @@ func (c *console) alreadyRunning(client *diagnostics.Client, running persistence
 	}
 	c.show(st.Snapshot)
 	fmt.Fprintf(c.out, "Handline is already running (pid %d).\n", st.PID)
+	if show {
+		_ = client.Window(c.ctx, "") // without a desktop the words above are all there is
+	}
 	return nil
 }
 
@@ -107,6 +110,8 @@ type app struct {
 	// openWindow shows the window at a pane, browse a web page in the user's browser.
 	openWindow func(ctx context.Context, pane string) error
 	browse     func(ctx context.Context, url string) error
+	pages      *diagnostics.Pages
+	trial      *trial
 }
 
 // join wires the whole app. It is the only place that does. Nothing is dialled yet; the caller closes the app.
@@ -160,6 +165,7 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 		Deliver:   a.deliver,
 		Log:       a.log,
 	})
+	a.addWindow()
 	return a, nil
 }
 

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"handline/connection/demo"
+	"handline/persistence"
+)
+
+// TestPictures takes the README's pictures where HANDLINE_PICTURES names a directory for them. They show an ordinary
+// working day: what the page and the timeline would hold is put there, since nobody waits a day for a picture.
+func TestPictures(t *testing.T) {
+	dir := os.Getenv("HANDLINE_PICTURES")
+	if dir == "" {
+		t.Skip("HANDLINE_PICTURES names no directory")
+	}
+	b := newBrowser(t)
+	s := newScene(t, demo.Options{Mood: demo.Quiet}, func(v *persistence.Config) {
+		connected(v)
+		v.Retry, v.Heartbeat = persistence.Default().Retry, persistence.Default().Heartbeat
+	})
+	require.NoError(t, s.app.state.Write(persistence.Batch{Notes: workingDay(time.Now())}))
+	tab := s.enter(b, "")
+	tab.status("connected")
+	tab.eval(`import('./spark.js').then(m => {
+		const now = Date.now();
+		let seed = 7;
+		const chance = () => (seed = seed * 16807 % 2147483647) / 2147483647;
+		for (let at = now - 599e3; at < now - 1e3; at += 5e3) {
+			const down = at > now - 352e3 && at < now - 331e3;
+			const ms = Math.round(78 + 22 * chance() + (chance() > .95 ? 90 * chance() : 0));
+			m.keep({status: down ? "reconnecting" : "connected", rtt_ms: ms}, at);
+		}
+	})`, nil)
+	for _, scheme := range []string{"light", "dark"} {
+		tab.scheme(scheme)
+		for _, pane := range []string{"overview", "diagnostics", "activity", "settings"} {
+			tab.pane(pane)
+			switch {
+			case pane == "diagnostics" && scheme == "light":
+				s.mood(demo.Refusing)
+				tab.click("[data-is=run]")
+				tab.until("document.querySelector('[data-is=summary]').textContent.includes('Authentication failed')")
+				s.mood(demo.Quiet)
+			case pane == "settings":
+				tab.until("document.querySelectorAll('#f-talk option').length > 2")
+			case pane == "overview":
+				tab.until("document.querySelector('[data-is=today]').textContent.includes('connected')")
+			}
+			tab.eval("document.activeElement.blur()", nil)
+			tab.rest()
+			path := filepath.Join(dir, fmt.Sprintf("window-%s-%s.png", pane, scheme))
+			tab.shoot(path)
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			require.Less(t, info.Size(), int64(200<<10), path)
+		}
+	}
+}
+
+// workingDay is a timeline of this morning.
+func workingDay(now time.Time) []persistence.Entry {
+	at := func(ago time.Duration) time.Time { return now.Add(-ago) }
+	phase := func(ago time.Duration, status, text, cause string) persistence.Entry {
+		return persistence.Entry{At: at(ago), Kind: "phase", Status: status, Text: text, Cause: cause}
+	}
+	const h, m, s = time.Hour, time.Minute, time.Second
+	return []persistence.Entry{
+		{At: at(4*h + 12*m), Kind: "start", Text: "Handline started"},
+		phase(4*h+12*m-1*s, "connecting", "Connecting...", ""),
+		phase(4*h+12*m-2*s, "connected", "Connected", ""),
+		{At: at(2*h + 41*m), Kind: "alert", Text: "Agent waiting for you"},
+		phase(97*m, "reconnecting", "Reconnecting (1/10)... — The server is restarting", "draining"),
+		phase(97*m-6*s, "connected", "Connected — catching up", ""),
+		phase(352*s, "reconnecting", "Reconnecting (1/10)... — No network connection", "no-network"),
+		{At: at(347 * s), Kind: "alert", Text: "Connection lost"},
+		phase(331*s, "connected", "Connected — catching up", ""),
+		{At: at(331 * s), Kind: "alert", Text: "Connection restored"},
+	}
+}
