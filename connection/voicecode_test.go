@@ -232,3 +232,35 @@ func TestRefusalsOfAnOldClientAreFinal(t *testing.T) {
 	require.Equal(t, network.Failure{Cause: network.Protocol, Verdict: network.Final, Detail: "too old"}, f)
 	require.Contains(t, fmt.Sprint(Explain(f, "")), "Update")
 }
+
+// A few bad frames cost nothing but themselves; ten in a minute cost the line, and a frame of 17 MiB does at once.
+func TestGarbageAmongGoodFrames(t *testing.T) {
+	for name, o := range voiceVersions() {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, o, func(w *world) {
+				w.until(Connected, time.Minute)
+				dials := len(w.pipe.Dials())
+				w.server.SetMood(demo.Garbage)
+				w.pass(15 * time.Second)
+				w.server.SetMood(demo.Quiet)
+				w.whole()
+				require.Len(w.t, w.pipe.Dials(), dials)
+
+				w.pass(time.Minute)
+				w.server.SetMood(demo.Garbage)
+				w.until(Reconnecting, time.Minute)
+				require.Equal(w.t, network.Protocol, w.manager.Snapshot().Cause.Code)
+				w.server.SetMood(demo.Quiet)
+				w.until(Connected, time.Minute)
+				w.whole()
+
+				w.server.SetMood(demo.Huge)
+				w.until(Reconnecting, time.Minute)
+				require.Equal(w.t, network.TooBig, w.manager.Snapshot().Cause.Code)
+				w.server.SetMood(demo.Quiet)
+				w.until(Connected, time.Minute)
+				w.whole()
+			})
+		})
+	}
+}
