@@ -264,3 +264,20 @@ func TestGarbageAmongGoodFrames(t *testing.T) {
 		})
 	}
 }
+
+// The scripts of faults that the other dialects are held to.
+func TestRandomFaultsOfVoiceCode(t *testing.T) {
+	scripts, first := number64("HANDLINE_SCRIPTS", 150), number64("HANDLINE_SEED", 1)
+	for name, o := range voiceVersions() {
+		if o.Proposed {
+			continue // it replays what is older than what a crashed client remembers
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for o.Seed = first; o.Seed < first+scripts; o.Seed += 4 {
+				playFaults(t, o)
+			}
+		})
+		first++
+	}
+}
