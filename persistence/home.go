@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -147,6 +148,43 @@ func (h *Home) Socket() string { return h.socket }
 
 // Logs is the directory of the log files.
 func (h *Home) Logs() string { return h.logs }
+
+// Remove deletes what Handline keeps in the home, and the directories if nothing else is in them. The caller has locked
+// it, and ends.
+func (h *Home) Remove() error {
+	var errs []error
+	for _, pattern := range []string{
+		// What is written anew has a name with a dot before it until it is whole.
+		filepath.Join(globQuote(h.config), "config.json*"), filepath.Join(globQuote(h.config), ".config.json.*"),
+		filepath.Join(globQuote(h.state), "state.db*"), filepath.Join(globQuote(h.state), "handline.lock"),
+		filepath.Join(globQuote(h.state), "window-*.html"), filepath.Join(globQuote(h.state), "windows.json"),
+		filepath.Join(globQuote(h.logs), "handline.log*"),
+	} {
+		found, err := filepath.Glob(pattern)
+		errs = append(errs, err)
+		for _, path := range found {
+			errs = append(errs, os.Remove(path))
+		}
+	}
+	if err := os.Remove(h.socket); !errors.Is(err, fs.ErrNotExist) {
+		errs = append(errs, err)
+	}
+	for _, dir := range []string{h.logs, h.state, h.config} {
+		_ = os.Remove(dir) // refused where something else is in it
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("removing the home: %w", err)
+	}
+	return nil
+}
+
+// globQuote keeps a directory's own characters from being taken for a pattern.
+func globQuote(dir string) string {
+	if runtime.GOOS == "windows" {
+		return dir // there a backslash separates, and quotes nothing
+	}
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(dir)
+}
 
 // ErrRunning says that another process holds the home.
 type ErrRunning struct {

@@ -48,16 +48,28 @@ func platformKeychain(o KeychainOptions) keychain {
 			return err
 		},
 		erase: func(ctx context.Context, identity string) error {
+			_, err := ask(ctx, func() (string, error) { return "", erase(identity) })
+			return err
+		},
+		clear: func(ctx context.Context) error {
 			_, err := ask(ctx, func() (string, error) {
-				err := mac.DeleteGenericPasswordItem(service, identity)
-				if errors.Is(err, mac.ErrorItemNotFound) {
-					err = nil
+				identities, err := mac.GetGenericPasswordAccounts(service)
+				for _, identity := range identities {
+					err = errors.Join(err, erase(identity))
 				}
 				return "", err
 			})
 			return err
 		},
 	}
+}
+
+func erase(identity string) error {
+	err := mac.DeleteGenericPasswordItem(service, identity)
+	if errors.Is(err, mac.ErrorItemNotFound) {
+		return nil
+	}
+	return err
 }
 
 // store adds the item or, where there is one, changes it: the system has no call that does either.

@@ -53,6 +53,10 @@ func platformKeychain(o KeychainOptions) keychain {
 			_, err := o.child(ctx, "delete", identity, "")
 			return err
 		},
+		clear: func(ctx context.Context) error {
+			_, err := o.child(ctx, "clear", "", "")
+			return err
+		},
 	}
 }
 

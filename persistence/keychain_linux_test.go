@@ -132,6 +132,11 @@ func TestKeychain(t *testing.T) {
 	require.NoError(t, s.Delete(t.Context(), server), "a missing key is removed already")
 	requireKey(t, s, server, "")
 	requireKey(t, Keychain(KeychainOptions{}), other, strings.Repeat("k", 8192))
+	require.NoError(t, s.Set(t.Context(), server, "key-3"))
+	require.NoError(t, s.DeleteAll(t.Context()))
+	require.NoError(t, s.DeleteAll(t.Context()), "and neither do none at all matter")
+	requireKey(t, s, server, "")
+	requireKey(t, Keychain(KeychainOptions{}), other, "")
 
 	files, err := filepath.Glob(dir + "/data/keyrings/*")
 	require.NoError(t, err)

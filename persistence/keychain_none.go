@@ -14,5 +14,6 @@ func platformKeychain(KeychainOptions) keychain {
 		get:   func(context.Context, string) (string, error) { return "", err },
 		set:   func(context.Context, string, string) error { return err },
 		erase: func(context.Context, string) error { return err },
+		clear: func(context.Context) error { return err },
 	}
 }

@@ -18,6 +18,7 @@ func platformKeychain(KeychainOptions) keychain {
 		erase: func(_ context.Context, identity string) error {
 			return unlessMissing(keyring.Delete(service, identity))
 		},
+		clear: func(context.Context) error { return unlessMissing(keyring.DeleteAll(service)) },
 	}
 }
 

@@ -34,11 +34,12 @@ type Secrets struct {
 	token    *environment // nil: no HANDLINE_TOKEN
 }
 
-// keychain is what a platform offers. get gives "" for a missing key; erase does not mind one.
+// keychain is what a platform offers. get gives "" for a missing key; erase and clear do not mind one.
 type keychain struct {
 	get   func(ctx context.Context, identity string) (string, error)
 	set   func(ctx context.Context, identity, key string) error
 	erase func(ctx context.Context, identity string) error
+	clear func(ctx context.Context) error // erases the keys of all identities
 }
 
 type answer struct {
@@ -84,6 +85,7 @@ func Memory() *Secrets {
 		get:   func(_ context.Context, identity string) (string, error) { return keys[identity], nil },
 		set:   func(_ context.Context, identity, key string) error { keys[identity] = key; return nil },
 		erase: func(_ context.Context, identity string) error { delete(keys, identity); return nil },
+		clear: func(context.Context) error { clear(keys); return nil },
 	})
 }
 
@@ -176,6 +178,14 @@ func (s *Secrets) Delete(ctx context.Context, identity string) error {
 		}
 		delete(s.known, identity)
 		return s.keychain.erase(ctx, identity)
+	})
+}
+
+// DeleteAll removes every key that Handline keeps in the keychain, whatever home or server it is for.
+func (s *Secrets) DeleteAll(ctx context.Context) error {
+	return s.alone(ctx, "removing the keys", "every key", func() error {
+		clear(s.known)
+		return s.keychain.clear(ctx)
 	})
 }
 

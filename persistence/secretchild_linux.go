@@ -16,8 +16,8 @@ import (
 // orphanLimit is beyond every time that a parent gives.
 const orphanLimit = 5 * time.Minute
 
-// SecretChild is the whole life of the child: args are what follows __secret on its command line: get, set or delete,
-// and an identity. A key to set is read from in; the answer goes to out. It gives the exit code.
+// SecretChild is the whole life of the child: args are what follows __secret on its command line: get, set, delete or
+// clear, and an identity ("" for clear). A key to set is read from in; the answer goes to out. It gives the exit code.
 func SecretChild(args []string, in io.Reader, out io.Writer) int {
 	if len(args) != 2 {
 		return 2
@@ -63,6 +63,8 @@ func serve(op, identity, key string, asking func()) reply {
 		key, err = "", keyring.Set(service, identity, key)
 	case "delete":
 		key, err = "", keyring.Delete(service, identity)
+	case "clear":
+		key, err = "", keyring.DeleteAll(service)
 	default:
 		err = fmt.Errorf("there is no operation %q", op)
 	}

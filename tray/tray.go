@@ -45,7 +45,7 @@ type Options struct {
 	Changed <-chan Prefs    // later preferences, whole; nil: they never change
 	Woke    <-chan struct{} // the machine has just woken from sleep; nil: never told, and seen by late ticks only
 	// Act does what no command to the line does: SetUp, EnterKey, OpenLogin, OpenWindow, Diagnose, Send, Choose, CopyID,
-	// ToggleLogin, About, Quit. It is called by Run's goroutine and must not block.
+	// ToggleLogin, AllowNotices, About, Quit. It is called by Run's goroutine and must not block.
 	Act func(Click)
 }
 

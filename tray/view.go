@@ -30,6 +30,7 @@ const (
 	Choose               // talk in the conversation named by Click.Arg
 	CopyID               // put the conversation's id, Click.Arg, on the clipboard
 	ToggleLogin          // start at login, or no longer
+	AllowNotices         // open the system's page about notifications
 	About                // say what this is
 	Quit                 // end the app
 	Tap                  // the icon itself was clicked: Mending decides
@@ -54,6 +55,7 @@ const (
 	RowDiagnose
 	RowSend
 	RowLogin
+	RowMuted // the system keeps notifications from being shown
 	RowAbout
 	RowQuit
 	Rows int = iota + Conversations - 1
@@ -101,6 +103,7 @@ type Prefs struct {
 	Outbox        bool // messages can be sent
 	LoginItem     bool // start at login can be chosen
 	AtLogin       bool // and is on
+	Muted         bool // the system shows no notifications of Handline's
 	Conversations []Conversation
 	Notify        Notify
 }
@@ -120,6 +123,7 @@ func Render(s connection.Snapshot, p Prefs, now time.Time) View {
 		RowDiagnose:     {Label: "Open Diagnostics…", Action: Diagnose, Hidden: !p.Window},
 		RowSend:         {Label: "Send Message…", Action: Send, Hidden: !p.Outbox},
 		RowLogin:        {Label: "Start at Login", Action: ToggleLogin, Hidden: !p.LoginItem, Checked: p.AtLogin},
+		RowMuted:        {Label: "Notifications Are Off…", Action: AllowNotices, Hidden: !p.Muted},
 		RowAbout:        {Label: cut("About Handline "+clean(p.Version), maxLabel), Action: About},
 		RowQuit:         {Label: "Quit", Action: Quit},
 	}

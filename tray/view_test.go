@@ -75,7 +75,7 @@ func life() []struct {
 }
 
 func everything() Prefs {
-	return Prefs{Version: "0.1", Window: true, Outbox: true, LoginItem: true, AtLogin: true, Conversations: []Conversation{
+	return Prefs{Version: "0.1", Window: true, Outbox: true, LoginItem: true, AtLogin: true, Muted: true, Conversations: []Conversation{
 		{ID: "c-81f2", Title: "Fix the flaky test", State: "running"}, {ID: "c-7700", State: "paused"},
 	}}
 }

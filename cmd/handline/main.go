@@ -54,6 +54,8 @@ type verbs struct {
 	Logs          logsCmd          `cmd:"" help:"Print the log."`
 	Demo          demoCmd          `cmd:"" help:"Watch Handline live through a bad day with a backend of its own."`
 	Window        windowCmd        `cmd:"" help:"Open the window."`
+	Service       serviceCmd       `cmd:"" help:"Start Handline when you log in, or no longer."`
+	Uninstall     uninstallCmd     `cmd:"" help:"Remove all that Handline keeps on this computer."`
 	Quit          quitCmd          `cmd:"" help:"End the Handline that is running."`
 	Version       versionCmd       `cmd:"" help:"Print the version."`
 }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,7 @@ import (
 	"handline/connection/wire"
 	"handline/diagnostics"
 	"handline/persistence"
+	"handline/tray/native"
 )
 
 type runCmd struct {
@@ -47,6 +49,7 @@ func (r runCmd) Run(c *console) error {
 		return err
 	}
 	defer app.close()
+	app.login, _ = c.loginItem() // without one, the menu does not offer it
 	// The app lives for weeks on a heap of a megabyte, and receiving allocates nothing: collecting early costs no time
 	// that could be measured and saves two megabytes.
 	if os.Getenv("GOGC") == "" {
@@ -112,11 +115,14 @@ type app struct {
 	browse     func(ctx context.Context, url string) error
 	pages      *diagnostics.Pages
 	trial      *trial
+	login      native.LoginItem // the zero value is none, as in the demo
+	muted      atomic.Bool      // the system shows no notifications of Handline's
+	asked      chan struct{}    // muted has changed
 }
 
 // join wires the whole app. It is the only place that does. Nothing is dialled yet; the caller closes the app.
 func join(home *persistence.Home, w world, token string) (*app, error) {
-	a := &app{home: home, feed: new(diagnostics.Feed), watched: w.dial == nil, quit: make(chan struct{}, 1), naps: make(chan nap, 4)}
+	a := &app{home: home, feed: new(diagnostics.Feed), watched: w.dial == nil, quit: make(chan struct{}, 1), naps: make(chan nap, 4), asked: make(chan struct{}, 1)}
 	loaded, err := persistence.LoadConfig(home.Config())
 	if err != nil {
 		return nil, err

@@ -83,6 +83,10 @@ func (a *app) menu(ctx context.Context, bar tray.Bar) error {
 		a.runErrands(ctx, errands, news, prefs)
 		return nil
 	})
+	parts.Go(func() error {
+		a.askToNotify(ctx)
+		return nil
+	})
 	return parts.Wait()
 }
 
@@ -96,11 +100,20 @@ func (a *app) runErrands(ctx context.Context, clicks <-chan tray.Click, news <-c
 		case <-ctx.Done():
 			return
 		case c := <-clicks:
-			if err := a.errand(ctx, c); err != nil {
+			var err error
+			if c.Action == tray.ToggleLogin {
+				err = a.startAtLogin(ctx, !prefs.AtLogin) // whatever has become of it: the user saw this tick
+			} else {
+				err = a.errand(ctx, c)
+			}
+			if err != nil {
 				a.log.Warn("a click could not be served", "error", err)
 			}
-			continue
+			if c.Action != tray.ToggleLogin {
+				continue
+			}
 		case <-a.settings.changed:
+		case <-a.asked:
 		case s := <-news:
 			if !list.due(s, time.Now()) {
 				continue
@@ -115,6 +128,23 @@ func (a *app) runErrands(ctx context.Context, clicks <-chan tray.Click, news <-c
 		default:
 		}
 		out <- prefs
+	}
+}
+
+// askToNotify asks the user for permission to notify once the line has first come up, when it is plain what for. It looks
+// again at each connection, since the answer can be changed in the system's settings.
+func (a *app) askToNotify(ctx context.Context) {
+	var was connection.Status
+	for s := range a.line.Watch(ctx) {
+		if s.Status == connection.Connected && was != connection.Connected && a.watched {
+			if muted := native.NoticesDenied(ctx); a.muted.Swap(muted) != muted {
+				select {
+				case a.asked <- struct{}{}:
+				default: // it will look anyway
+				}
+			}
+		}
+		was = s.Status
 	}
 }
 
@@ -153,12 +183,13 @@ func (a *app) listForMenu(ctx context.Context) []tray.Conversation {
 	return list
 }
 
-// prefs is what the configuration says of the menu.
+// prefs is what the configuration and the system say of the menu.
 func (a *app) prefs() tray.Prefs {
 	c := a.settings.now()
 	n := c.Notify
 	return tray.Prefs{
 		Version: version(), Monochrome: c.Icon == "monochrome", Window: a.openWindow != nil,
+		LoginItem: a.login.Offered(), AtLogin: a.login.On(), Muted: a.muted.Load(),
 		Notify: tray.Notify{Waiting: n.AgentWaiting, Finished: n.AgentFinished, Failed: n.AgentFailed, Outage: n.Outage, Recovery: n.Restored},
 	}
 }
@@ -178,6 +209,8 @@ func (a *app) errand(ctx context.Context, c tray.Click) error {
 		if portal := a.line.Snapshot().Portal; portal != "" {
 			return a.browse(ctx, portal)
 		}
+	case tray.AllowNotices:
+		return native.OpenSettings(ctx, native.NoticeSettings)
 	case tray.CopyID:
 		return native.Copy(ctx, c.Arg)
 	case tray.Choose:
