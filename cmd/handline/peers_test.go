@@ -325,6 +325,7 @@ func (a *typed) survivesKills(kills int) {
 }
 
 func (a *typed) isBackAfterAnOutage() {
+	time.Sleep(35 * time.Second) // after so many kills the line must first be stable again
 	a.peer.kill()
 	time.Sleep(10 * time.Second)
 	a.peer.start()
