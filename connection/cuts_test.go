@@ -46,10 +46,10 @@ func playCuts(t *testing.T, o demo.Options, much bool) {
 	o.Mood = demo.Quiet
 	inWorld(t, o, func(w *world) {
 		w.stop()
-		storm := true
+		storm, knife := true, rand.New(rand.NewPCG(o.Seed, 12)) // w.mu guards both
 		w.opt.Dialer.Raw = func(ctx context.Context, network, address string) (net.Conn, error) {
-			if w.mu.Lock(); storm && dice.IntN(3) > 0 {
-				w.pipe.CutAfter(demo.Direction(dice.IntN(2)), dice.IntN(1<<(4+dice.IntN(12))))
+			if w.mu.Lock(); storm && knife.IntN(3) > 0 {
+				w.pipe.CutAfter(demo.Direction(knife.IntN(2)), knife.IntN(1<<(4+knife.IntN(12))))
 			}
 			w.mu.Unlock()
 			return w.pipe.Dial(ctx, network, address)
