@@ -63,7 +63,7 @@ function day({ at, items }) {
   return [h, ol];
 }
 
-const shapes = { alert: "s-poor", diagnosis: "i-diagnostics" };
+const shapes = { alert: "i-alert", diagnosis: "i-diagnostics" };
 
 function item(e, at) {
   const li = clone("entry").firstElementChild;

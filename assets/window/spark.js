@@ -2,12 +2,14 @@
 const span = 600e3;
 const samples = []; // {at, ms}; ms 0 = the line was down
 
-// keep takes a snapshot in; at most one sample a second is kept.
+// keep takes a snapshot in, in the order of the clock; at most one sample a second is kept.
 export function keep(s, at) {
   const ms = s.status === "connected" ? s.rtt_ms : 0;
-  const last = samples.at(-1);
-  if (last && at - last.at < 1000 && (ms === 0) === (last.ms === 0)) samples.pop();
-  if (!last || ms || last.ms) samples.push({ at, ms });
+  let i = samples.length;
+  while (i > 0 && samples[i - 1].at > at) i--;
+  const last = samples[i - 1];
+  const again = last && at - last.at < 1000 && (ms === 0) === (last.ms === 0);
+  if (!last || again || ms || last.ms) samples.splice(again ? i - 1 : i, again ? 1 : 0, { at, ms });
   while (samples.length > 1 && samples[1].at < at - span) samples.shift();
 }
 
@@ -23,10 +25,12 @@ export function draw(svg, now) {
   const runs = [];
   const gaps = [];
   samples.forEach((p, i) => {
-    const end = samples[i + 1]?.at ?? now;
-    if (!p.ms) gaps.push(`M${x(p.at)} 0H${x(end)}V${top}H${x(p.at)}z`);
-    else if (samples[i - 1]?.ms) runs.at(-1).push(p, { at: end, ms: p.ms });
-    else runs.push([p, { at: end, ms: p.ms }]);
+    const next = samples[i + 1];
+    const end = next?.at ?? now;
+    if (!p.ms) return gaps.push(`M${x(p.at)} 0H${x(end)}V${top}H${x(p.at)}z`);
+    if (!samples[i - 1]?.ms) runs.push([]);
+    runs.at(-1).push(p);
+    if (!next?.ms) runs.at(-1).push({ at: end, ms: p.ms });
   });
   const line = (run) => run.map((p, i) => `${i ? "L" : "M"}${x(p.at)} ${top - p.ms}`).join("");
   path(svg, "gap", gaps.join(""));

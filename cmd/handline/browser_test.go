@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -109,6 +110,14 @@ func (b *browser) read() {
 // call asks the browser for something; out may be nil.
 func (b *browser) call(session, method string, params map[string]any, out any) {
 	b.t.Helper()
+	raw, err := b.ask(session, method, params)
+	require.NoError(b.t, err, method)
+	if out != nil {
+		require.NoError(b.t, json.Unmarshal(raw, out))
+	}
+}
+
+func (b *browser) ask(session, method string, params map[string]any) (json.RawMessage, error) {
 	answer := make(chan answered, 1)
 	b.mu.Lock()
 	b.next++
@@ -116,17 +125,17 @@ func (b *browser) call(session, method string, params map[string]any, out any) {
 	b.waiting[id] = answer
 	err := b.line.WriteJSON(map[string]any{"id": id, "sessionId": session, "method": method, "params": params})
 	b.mu.Unlock()
-	require.NoError(b.t, err)
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case a := <-answer:
 		if a.Error != nil {
-			require.FailNow(b.t, method, a.Error.Message)
+			return nil, errors.New(a.Error.Message)
 		}
-		if out != nil {
-			require.NoError(b.t, json.Unmarshal(a.Result, out))
-		}
+		return a.Result, nil
 	case <-time.After(20 * time.Second):
-		require.FailNow(b.t, "the browser does not answer "+method)
+		return nil, errors.New("the browser does not answer")
 	}
 }
 
@@ -209,28 +218,38 @@ func (t *tab) addresses() []string {
 // eval runs JavaScript, waits for its promise and gives its value.
 func (t *tab) eval(js string, out any) {
 	t.t.Helper()
+	raw, err := t.run(js)
+	require.NoError(t.t, err, js)
+	if out != nil {
+		require.NoError(t.t, json.Unmarshal(raw, out), js)
+	}
+}
+
+func (t *tab) run(js string) (json.RawMessage, error) {
+	raw, err := t.ask(t.session, "Runtime.evaluate", map[string]any{"expression": js, "awaitPromise": true, "returnByValue": true, "userGesture": true})
+	if err != nil {
+		return nil, err
+	}
 	var r struct {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails *struct {
 			Exception struct{ Description string }
 		}
 	}
-	t.call(t.session, "Runtime.evaluate", map[string]any{"expression": js, "awaitPromise": true, "returnByValue": true, "userGesture": true}, &r)
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return nil, err
+	}
 	if r.ExceptionDetails != nil {
-		require.FailNow(t.t, js, r.ExceptionDetails.Exception.Description)
+		return nil, errors.New(r.ExceptionDetails.Exception.Description)
 	}
-	if out != nil {
-		require.NoError(t.t, json.Unmarshal(r.Result.Value, out), js)
-	}
+	return r.Result.Value, nil
 }
 
-// until waits for JavaScript to give something true.
+// until waits for JavaScript to give something true. The page may be on its way, and then it cannot be asked.
 func (t *tab) until(js string) {
 	t.t.Helper()
 	for end := time.Now().Add(25 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		var ok bool
-		t.eval("(() => { try { return Boolean("+js+") } catch { return false } })()", &ok) // a page may be under way
-		if ok {
+		if raw, err := t.run("Boolean(" + js + ")"); err == nil && string(raw) == "true" {
 			return
 		}
 		if time.Now().After(end) {

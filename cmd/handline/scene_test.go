@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,14 +22,15 @@ import (
 
 // scene is a whole Handline but for the desktop, with a demo backend under a name.
 type scene struct {
-	t      *testing.T
-	dir    string
-	server *demo.Server
-	app    *app
-	portal atomic.Bool
-	leads  map[string]string // where names lead
-	trust  *tls.Config
-	end    func() // ends the app; the backend goes on
+	t       *testing.T
+	dir     string
+	server  *demo.Server
+	app     *app
+	portal  atomic.Bool
+	latency atomic.Int64      // how long each packet to the backend takes, in nanoseconds
+	leads   map[string]string // where names lead
+	trust   *tls.Config
+	end     func() // ends the app; the backend goes on
 }
 
 const (
@@ -115,7 +117,19 @@ func (s *scene) dial(ctx context.Context, network, addr string) (net.Conn, error
 	if !ok {
 		return nil, &net.DNSError{Err: "no such host", Name: addr, IsNotFound: true}
 	}
-	return new(net.Dialer).DialContext(ctx, network, to)
+	conn, err := new(net.Dialer).DialContext(ctx, network, to)
+	return farConn{conn, &s.latency}, err
+}
+
+// farConn is a connection to somewhere far away.
+type farConn struct {
+	net.Conn
+	latency *atomic.Int64
+}
+
+func (c farConn) Write(b []byte) (int, error) {
+	time.Sleep(2 * time.Duration(c.latency.Load()))
+	return c.Conn.Write(b)
 }
 
 func (s *scene) probe(w http.ResponseWriter, r *http.Request) {

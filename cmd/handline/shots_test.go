@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"handline/connection"
 	"handline/connection/demo"
 	"handline/persistence"
 )
@@ -21,12 +22,15 @@ func TestPictures(t *testing.T) {
 		t.Skip("HANDLINE_PICTURES names no directory")
 	}
 	b := newBrowser(t)
-	s := newScene(t, demo.Options{Mood: demo.Quiet}, func(v *persistence.Config) {
+	s := newScene(t, demo.Options{}, func(v *persistence.Config) {
 		connected(v)
 		v.Retry, v.Heartbeat = persistence.Default().Retry, persistence.Default().Heartbeat
 	})
 	require.NoError(t, s.app.state.Write(persistence.Batch{Notes: workingDay(time.Now())}))
+	s.latency.Store(int64(42 * time.Millisecond))
 	tab := s.enter(b, "")
+	tab.size(1000, 740)
+	tab.do("Emulation.setScrollbarsHidden", map[string]any{"hidden": true}) // as on a Mac with a trackpad
 	tab.status("connected")
 	tab.eval(`import('./spark.js').then(m => {
 		const now = Date.now();
@@ -47,11 +51,14 @@ func TestPictures(t *testing.T) {
 				s.mood(demo.Refusing)
 				tab.click("[data-is=run]")
 				tab.until("document.querySelector('[data-is=summary]').textContent.includes('Authentication failed')")
-				s.mood(demo.Quiet)
+				s.mood(demo.Steady)
+				s.do(connection.KeyChanged{})
+				tab.until("document.querySelector('#nav-state').dataset.state === 'connected'")
 			case pane == "settings":
 				tab.until("document.querySelectorAll('#f-talk option').length > 2")
 			case pane == "overview":
 				tab.until("document.querySelector('[data-is=today]').textContent.includes('connected')")
+				tab.until("/Excellent, .*heard/.test(document.querySelector('[data-is=facts]').textContent) && document.querySelector('[data-is=agent]').textContent !== 'Not known'")
 			}
 			tab.eval("document.activeElement.blur()", nil)
 			tab.rest()
