@@ -85,7 +85,9 @@ func TestWindowInEveryMood(t *testing.T) {
 	}{
 		{demo.Chatty, "connected", "", nil},
 		{demo.Down, "reconnecting", network.Refused, nil},
-		{demo.Captive, "error", network.Captive, nil},
+		{demo.Captive, "error", network.Captive, func() {
+			s.do(connection.Nudge{Link: true, Route: true}) // nobody waits for the next look at the portal
+		}},
 		{demo.Unavailable, "reconnecting", network.Unavailable, nil},
 		{demo.Refusing, "error", network.Auth, func() {
 			tab.click("#hero [data-is=mend]") // Enter Key…
@@ -130,7 +132,6 @@ func TestWindowInEveryMood(t *testing.T) {
 			if c.mend != nil {
 				c.mend()
 			}
-			s.do(connection.Nudge{Link: true, Route: true}) // nobody waits for the next look at the portal
 			tab.pane("overview")
 			tab.status("connected")
 		})
