@@ -20,6 +20,7 @@ import (
 	"handline/diagnostics"
 	"handline/diagnostics/window"
 	"handline/persistence"
+	"handline/tray/native"
 )
 
 // Exit codes, as the help tells them.
@@ -71,6 +72,10 @@ func main() {
 			os.Exit(exitFailed)
 		}
 		return
+	}
+	if err := native.EnterBundle(); err != nil {
+		fmt.Fprintf(os.Stderr, "handline: %v\n", err)
+		os.Exit(exitFailed)
 	}
 	// No child, no crash report and no second reader may find the key in the environment.
 	token := os.Getenv("HANDLINE_TOKEN")

@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -395,6 +396,27 @@ func TestBundle(t *testing.T) {
 	require.Empty(t, bundleAdvice("linux", "/usr/bin/handline"))
 	require.Contains(t, bundleAdvice("darwin", "/usr/local/bin/handline"), "make app")
 	require.NotContains(t, bundleAdvice("darwin", "/usr/local/bin/handline"), "\n")
+	for _, place := range []string{"/Volumes/Handline", "/private/var/folders/9x/T/AppTranslocation/0815-4711/d"} {
+		require.Contains(t, bundleAdvice("darwin", place+"/Handline.app/Contents/MacOS/handline"), "move it to Applications")
+	}
+}
+
+// A link on the PATH leads into the bundle, and only that is worth a second start.
+func TestALinkLeadsIntoTheBundle(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	inside := filepath.Join(dir, "Handline.app/Contents/MacOS/handline")
+	require.NoError(t, os.MkdirAll(filepath.Dir(inside), 0o755))
+	require.NoError(t, os.WriteFile(inside, nil, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "handline"), nil, 0o755))
+	link, other := filepath.Join(dir, "link"), filepath.Join(dir, "other")
+	require.NoError(t, os.Symlink(inside, link))
+	require.NoError(t, os.Symlink(filepath.Join(dir, "handline"), other))
+	require.Equal(t, inside, realProgram("darwin", link))
+	require.Empty(t, realProgram("darwin", inside))
+	require.Empty(t, realProgram("darwin", other))
+	require.Empty(t, realProgram("linux", link))
+	require.NoError(t, EnterBundle())
 }
 
 // The queue keeps the newest and never blocks, also when nobody takes anything.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // BundleAdvice is one line for a macOS user whose Handline runs where it should not, "" elsewhere and in its place. exe is
@@ -39,6 +41,30 @@ func Bundle(exe string) string {
 		return ""
 	}
 	return dir
+}
+
+// EnterBundle runs this program anew by its real path, where it was started by a link into an app bundle, as Homebrew puts
+// it on the PATH: macOS finds no bundle by the link. Where there is nothing to do it returns nil.
+func EnterBundle() error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the program: %w", err)
+	}
+	to := realProgram(runtime.GOOS, exe)
+	if to == "" {
+		return nil
+	}
+	// The new one finds no link any more, so this happens once.
+	return fmt.Errorf("starting %s: %w", to, syscall.Exec(to, append([]string{to}, os.Args[1:]...), os.Environ()))
+}
+
+// realProgram is the path in a bundle that exe, a link, leads to; "" if it is none.
+func realProgram(goos, exe string) string {
+	to, err := filepath.EvalSymlinks(exe)
+	if err != nil || goos != "darwin" || to == exe || Bundle(to) == "" {
+		return ""
+	}
+	return to
 }
 
 // Copy puts text on the clipboard, by the first of the system's own programs that is there.
