@@ -8,6 +8,7 @@ const root = document.getElementById("activity");
 const is = parts(root);
 let entries = [];
 let key = "";
+let later;
 
 is("filter").addEventListener("change", draw);
 is("search").addEventListener("input", draw);
@@ -17,7 +18,9 @@ export function update(s) {
   const now = [s.status, s.phase, s.cause?.code, s.attempt].join();
   if (now === key) return;
   key = now;
-  if (current() === "activity") load();
+  if (current() !== "activity") return;
+  clearTimeout(later);
+  later = setTimeout(load, 1200); // the timeline is written a moment after the line has changed
 }
 
 export async function load() {

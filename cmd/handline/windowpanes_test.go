@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"handline/connection"
+	"handline/connection/demo"
+	"handline/persistence"
+)
+
+func TestWindowSteersTheLine(t *testing.T) {
+	b := newBrowser(t)
+	s := newScene(t, demo.Options{}, connected)
+	tab := s.enter(b, "")
+	tab.status("connected")
+	tab.click("[data-is=disconnect]")
+	tab.status("disconnected")
+	require.False(t, s.app.line.Snapshot().Wanted)
+	require.Equal(t, "Connect", tab.text("[data-is=mend]"))
+	s.mood(demo.Hang)
+	tab.click("[data-is=mend]")
+	tab.status("connecting")
+	require.Equal(t, "Cancel", tab.text("[data-is=mend]"))
+	tab.click("[data-is=mend]")
+	tab.status("disconnected")
+	s.mood(demo.Steady)
+	tab.click("[data-is=mend]")
+	tab.status("connected")
+	dials := s.server.Seen().Dials
+	tab.click("[data-is=mend]") // Reconnect Now
+	require.Eventually(t, func() bool { return s.server.Seen().Dials > dials }, 10*time.Second, 20*time.Millisecond)
+	tab.status("connected")
+	tab.until("/heard \\d+ s ago/.test(document.querySelector('[data-is=facts]').textContent)")
+	tab.until("document.querySelector('#spark .trip').getAttribute('d').length > 5")
+	require.Empty(t, tab.clean())
+}
+
+func TestWindowTellsADiagnosis(t *testing.T) {
+	b := newBrowser(t)
+	s := newScene(t, demo.Options{}, connected)
+	downloads := t.TempDir()
+	tab := s.enter(b, "diagnostics")
+	tab.call("", "Browser.setDownloadBehavior", map[string]any{"behavior": "allow", "downloadPath": downloads}, nil)
+	require.True(t, strings.HasPrefix(tab.text("#diagnostics [data-is=summary]"), "Not run yet"))
+	tab.axe("before the first run")
+	s.mood(demo.Hang)
+	s.do(connection.Reconnect{})
+	tab.click("[data-is=run]")
+	tab.until("document.querySelector('[data-is=run]').disabled && document.querySelector('[data-is=run]').textContent === 'Running diagnostics...'")
+	tab.until("document.querySelector('.mark.spin')")
+	tab.axe("while it runs")
+	tab.until("document.querySelector('[data-is=run]').textContent === 'Run Diagnostics'")
+	require.Contains(t, tab.text("[data-is=summary]"), "Issues detected")
+	s.mood(demo.Steady)
+	tab.eval("navigator.clipboard.writeText = text => { window.copied = text; return Promise.resolve() }", nil)
+	tab.click("[data-is=copy]")
+	tab.until("window.copied?.includes('Issues detected') && window.copied.includes('Failed: ')")
+	tab.click("[data-is=save]")
+	tab.until("document.querySelector('[data-is=preview]').textContent.includes('about.txt')")
+	var preview string
+	tab.eval("document.querySelector('[data-is=preview]').textContent", &preview)
+	require.NotContains(t, preview, sceneKey)
+	require.NotContains(t, preview, "Demo 1")
+	tab.axe("the report's preview")
+	tab.click("[data-is=titles]")
+	tab.until("document.querySelector('[data-is=preview]').textContent.includes('Demo 1')")
+	tab.click("[data-is=ok]")
+	require.Eventually(t, func() bool {
+		found, _ := filepath.Glob(filepath.Join(downloads, "handline-report-*.zip"))
+		return len(found) == 1
+	}, 10*time.Second, 50*time.Millisecond)
+	tab.until("!document.querySelector('dialog').open")
+	require.Empty(t, own(tab.clean()))
+}
+
+func TestWindowTellsWhatHappened(t *testing.T) {
+	b := newBrowser(t)
+	s := newScene(t, demo.Options{}, nil)
+	tab := s.enter(b, "activity")
+	tab.until("document.querySelectorAll('#activity li').length > 0")
+	yesterday := time.Now().Add(-24 * time.Hour)
+	require.NoError(t, s.app.state.Write(persistence.Batch{Notes: []persistence.Entry{
+		{At: yesterday, Kind: "phase", Status: "connected", Phase: "online", Text: "Connected"},
+		{At: time.Now(), Kind: "alert", Text: "Connection lost"},
+		{At: time.Now(), Kind: "diagnosis", Text: "All systems operational"},
+	}}))
+	tab.pane("settings")
+	tab.pane("activity")
+	shown := "[...document.querySelectorAll('#activity li > span')].map(e => e.textContent).join('|')"
+	tab.until(shown + ".includes('Connection lost')")
+	tab.until("[...document.querySelectorAll('#activity .title')].map(e => e.textContent).join() === 'Today,Yesterday'")
+	tab.click("#activity [value=alert] + span")
+	tab.until(shown + " === 'Connection lost'")
+	tab.click("#activity [value=diagnosis] + span")
+	tab.until(shown + " === 'All systems operational'")
+	tab.enter("#activity [type=search]", "nothing of this")
+	tab.until("document.querySelector('[data-is=empty]').checkVisibility()")
+	require.Equal(t, "Nothing here matches.", tab.text("[data-is=empty]"))
+	tab.axe("an empty search")
+	require.Empty(t, tab.clean())
+}
+
+func TestWindowChangesSettings(t *testing.T) {
+	b := newBrowser(t)
+	s := newScene(t, demo.Options{}, func(v *persistence.Config) {
+		*v = persistence.Default()
+		v.Server, v.Probe, v.Proxy, v.ConnectAtLaunch = demoServer, demoProbe, "off", "never"
+	})
+	tab := s.enter(b, "settings")
+	tab.until("document.querySelectorAll('#f-talk option').length === 4")
+	tab.axe("settings")
+	stored := func(ok func(persistence.Config) bool, what string) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			file, err := persistence.LoadConfig(s.app.home.Config())
+			return err == nil && ok(file.Config)
+		}, 5*time.Second, 20*time.Millisecond, what)
+	}
+	complains := func(field, text string) {
+		t.Helper()
+		tab.until("document.querySelector(" + quote(field) + ").getAttribute('aria-invalid') === 'true'")
+		require.Contains(t, tab.text(".field:has("+field+") .field-error"), text)
+	}
+	tab.enter("#f-server", "http://user:pass@host")
+	complains("#f-server", "The address must not hold a user or password")
+	tab.axe("a field's error")
+	tab.enter("#f-server", "ws://127.0.0.1:3000/")
+	tab.until("!document.querySelector('#f-server').hasAttribute('aria-invalid')")
+	stored(func(c persistence.Config) bool { return c.Server == demoServer }, "what is being typed is not stored")
+	tab.press("Enter")
+	stored(func(c persistence.Config) bool { return c.Server == "http://127.0.0.1:3000" }, "server")
+	tab.until("document.querySelector('#f-server').value === 'http://127.0.0.1:3000'")
+	tab.enter("#f-server", "http://192.168.1.20:3000")
+	tab.press("Enter")
+	tab.until("document.querySelector('#f-plain').checkVisibility()")
+	require.Contains(t, tab.text("[data-is=plain-why]"), "unencrypted to 192.168.1.20:3000")
+	tab.click("#f-plain")
+	stored(func(c persistence.Config) bool {
+		return len(c.AllowPlaintext) == 1 && c.AllowPlaintext[0] == "http://192.168.1.20:3000"
+	}, "plaintext")
+	tab.click("#f-plain")
+	stored(func(c persistence.Config) bool { return len(c.AllowPlaintext) == 0 }, "plaintext is taken back")
+	tab.enter("#f-server", demoServer)
+	tab.press("Enter")
+	stored(func(c persistence.Config) bool { return c.Server == demoServer }, "server")
+
+	tab.enter("#f-key", "another-key")
+	tab.click("[data-is=store]")
+	tab.until("document.querySelector('[data-is=key-said]').textContent === 'The key is stored'")
+	require.Empty(t, tab.value("#f-key"))
+	key, err := s.app.secrets.Get(t.Context(), demoServer)
+	require.NoError(t, err)
+	require.Equal(t, "another-key", key)
+	tab.until("document.querySelector('[data-is=talk-said]').textContent.includes('did not accept your key')")
+	tab.click("[data-is=forget]")
+	tab.until("document.querySelector('[data-is=key-said]').textContent.startsWith('No key')")
+	tab.enter("#f-key", sceneKey)
+	tab.press("Enter")
+	tab.until("document.querySelectorAll('#f-talk option').length === 4")
+
+	tab.pick("#f-talk", otherTalk)
+	stored(func(c persistence.Config) bool { return c.Conversation == otherTalk }, "conversation")
+	tab.pick("#f-talk", "own")
+	tab.until("document.querySelector('#f-talk-id').checkVisibility()")
+	tab.enter("#f-talk-id", "by-hand")
+	tab.press("Enter")
+	stored(func(c persistence.Config) bool { return c.Conversation == "by-hand" }, "conversation by its id")
+	for _, c := range []struct {
+		field, value string
+		ok           func(persistence.Config) bool
+	}{
+		{"#f-launch", "always", func(c persistence.Config) bool { return c.ConnectAtLaunch == "always" }},
+		{"#f-retry", "patient", func(c persistence.Config) bool { return c.Retry.Preset == "patient" && c.Retry.MaxAttempts == 20 }},
+		{"#f-retry", "default", func(c persistence.Config) bool { return c.Retry == persistence.Default().Retry }},
+		{"#f-heartbeat", "relaxed", func(c persistence.Config) bool { return c.Heartbeat.Preset == "relaxed" }},
+		{"#f-heartbeat", "default", func(c persistence.Config) bool { return c.Heartbeat == persistence.Default().Heartbeat }},
+		{"#f-icon", "monochrome", func(c persistence.Config) bool { return c.Icon == "monochrome" }},
+		{"#f-click", "act", func(c persistence.Config) bool { return c.IconClick == "act" }},
+		{"#f-probe", "off", func(c persistence.Config) bool { return c.Probe == "off" }},
+		{"#f-proxy", "auto", func(c persistence.Config) bool { return c.Proxy == "auto" }},
+	} {
+		tab.pick(c.field, c.value)
+		stored(c.ok, c.field+" "+c.value)
+		tab.until("document.querySelector(" + quote(c.field) + ").value === " + quote(c.value))
+	}
+	for n, get := range []func(persistence.Notify) bool{
+		func(n persistence.Notify) bool { return n.AgentWaiting }, func(n persistence.Notify) bool { return n.AgentFinished },
+		func(n persistence.Notify) bool { return n.AgentFailed }, func(n persistence.Notify) bool { return n.Outage },
+		func(n persistence.Notify) bool { return n.Restored },
+	} {
+		tab.click(fmt.Sprintf("#f-n%d", n+1))
+		stored(func(c persistence.Config) bool { return !get(c.Notify) }, "notify")
+	}
+	tab.pick("#f-proxy", "own")
+	tab.enter("[data-path=proxy]", "nonsense")
+	complains("[data-path=proxy]", "an address such as http://proxy:8080")
+	tab.enter("[data-path=proxy]", "http://proxy.example:3128")
+	tab.press("Enter")
+	stored(func(c persistence.Config) bool { return c.Proxy == "http://proxy.example:3128" }, "proxy")
+	require.Empty(t, own(tab.clean()))
+}
+
+func (t *tab) value(selector string) (v string) {
+	t.t.Helper()
+	t.eval("document.querySelector("+quote(selector)+").value", &v)
+	return v
+}
