@@ -54,6 +54,8 @@ func TestPictures(t *testing.T) {
 				s.mood(demo.Steady)
 				s.do(connection.KeyChanged{})
 				tab.until("document.querySelector('#nav-state').dataset.state === 'connected'")
+			case pane == "activity":
+				tab.until("document.querySelector('#activity li > span')?.textContent.startsWith('Connected')")
 			case pane == "settings":
 				tab.until("document.querySelectorAll('#f-talk option').length > 2")
 			case pane == "overview":
