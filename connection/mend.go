@@ -60,6 +60,8 @@ func (t *turn) count(f network.Failure, stable bool) {
 		t.silent = t.now
 	}
 	switch {
+	case f.Cause == network.Asleep:
+		t.attempt, t.gaveUp = 1, true // only a click helps; the looks that go on are no attempts
 	case f.Silent:
 		t.attempt = min(t.attempt+1, t.retry.Attempts)
 		t.gaveUp = t.gaveUp || t.now.Sub(t.silent) >= 2*time.Minute
@@ -188,7 +190,8 @@ func (t *turn) nudge(n Nudge) {
 		t.due = t.now
 		t.tick()
 	case t.phase == Dialing || t.phase == Greeting:
-		t.cut() // begun on a path that may be gone
+		t.wake = t.waking // the click that may resume a sandbox is still meant
+		t.cut()           // begun on a path that may be gone
 		t.again()
 	default:
 		t.again()

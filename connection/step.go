@@ -90,6 +90,7 @@ type machine struct {
 	phase  Phase
 	wanted bool
 	wake   bool // the next dial may resume a sleeping sandbox
+	waking bool // the latest one may
 	fresh  bool // nothing failed since the user asked: Connecting..., not Reconnecting
 
 	session uint64 // the latest one's number
@@ -332,7 +333,7 @@ func (t *turn) dial() {
 			d.connect = 2 * time.Second
 		}
 	}
-	t.wake = false
+	t.waking, t.wake = t.wake, false
 	t.do(d)
 }
 

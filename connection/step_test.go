@@ -323,6 +323,21 @@ func TestAPortalIsLookedForAfterTwoSuspectFailures(t *testing.T) {
 	l.due(150*time.Millisecond, "Reconnecting (1/10)...", "dial 3")
 }
 
+func TestASleepingSandboxWaitsForAClick(t *testing.T) {
+	l := begin(t, remote)
+	asleep := network.Failure{Cause: network.Asleep, After: time.Minute}
+	l.then(0, Connect{}, "Connecting...", "dial 1")
+	l.then(0, ended{1, asleep}, "Error: This conversation is asleep", "")
+	l.due(66*time.Second, "Error: This conversation is asleep", "dial 2")
+	require.False(t, l.did[0].(dial).wake, "a look wakes nobody")
+	l.then(0, ended{2, asleep}, "Error: This conversation is asleep", "")
+	l.then(time.Second, Connect{Wake: true}, "Connecting...", "dial 3")
+	require.True(t, l.did[0].(dial).wake)
+	l.then(time.Second, Nudge{Link: true, Route: true}, "Connecting...", "hang up 3")
+	l.due(150*time.Millisecond, "Connecting...", "dial 4")
+	require.True(t, l.did[0].(dial).wake, "the click is still meant")
+}
+
 func TestDisconnectInEveryPhase(t *testing.T) {
 	final := ended{1, network.Failure{Cause: network.Auth, Verdict: network.Final}}
 	for name, road := range map[string][]input{
