@@ -1,5 +1,8 @@
 # Each target does all it needs on a fresh machine with Go, node, npm and python3.
-.PHONY: demo test soak bench
+.PHONY: demo test app deb icons soak bench
+
+# A release's number, from the last tag.
+VERSION ?= $(or $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null | tr -d v),0.0.0)
 
 # A minute with a Handline and a backend of its own, on loopback.
 demo:
@@ -9,6 +12,19 @@ demo:
 test:
 	sh build/prepare.sh
 	sh build/test.sh
+
+# Handline.app, its zip and its Homebrew cask, into dist. SIGN_ID signs it and NOTARY_PROFILE has it notarised. The program
+# in it needs a Mac; elsewhere the rest is made.
+app:
+	sh build/bundle.sh dist $(VERSION)
+
+# The deb and the tar.gz for Linux, into dist.
+deb:
+	sh build/linux.sh dist $(VERSION)
+
+# What lies in assets/icons, drawn anew from the data.
+icons:
+	go run ./build/icons -out assets/icons
 
 # The long series: kills by the hundred, days in virtual time. Hours.
 soak:

@@ -1,6 +1,8 @@
 package build_test
 
 import (
+	"archive/zip"
+	"cmp"
 	"encoding/xml"
 	"io"
 	"io/fs"
@@ -30,14 +32,21 @@ func TestBundle(t *testing.T) {
 		names = append(names, filepath.ToSlash(name))
 		return err
 	}))
-	for _, want := range []string{"Contents/Info.plist", "Contents/PkgInfo", "Contents/MacOS", "Contents/Resources/Handline.icns"} {
+	for _, want := range []string{"Contents/Info.plist", "Contents/PkgInfo", "Contents/MacOS", "Contents/Resources/Handline.icns", "Contents/Resources/LICENSE"} {
 		require.Contains(t, names, want)
 	}
 	program := slices.Contains(names, "Contents/MacOS/handline")
 	require.Equal(t, runtime.GOOS == "darwin", program)
+	sums(t, out, "Handline-1.2.3.zip")
+	var beside []string
 	left, err := os.ReadDir(out)
 	require.NoError(t, err)
-	require.Len(t, left, 1, "nothing lies beside the bundle")
+	for _, e := range left {
+		beside = append(beside, e.Name())
+	}
+	require.Equal(t, []string{"Handline-1.2.3.zip", "Handline.app", "SHA256SUMS", "handline.rb"}, beside)
+	requireSame(t, out, filepath.Join(out, "Handline-1.2.3.zip"), names)
+	requireCask(t, out)
 
 	icon, err := os.ReadFile(filepath.Join(app, "Contents/Resources/Handline.icns"))
 	require.NoError(t, err)
@@ -65,6 +74,68 @@ func TestBundleRefusesAVersionThatIsNone(t *testing.T) {
 	}
 	require.Error(t, exec.Command("./bundle.sh", t.TempDir(), "1/2").Run())
 	require.Error(t, exec.Command("./bundle.sh", t.TempDir()).Run())
+}
+
+// requireSame says that the zip holds the app, whole and with its modes.
+func requireSame(t *testing.T, out, path string, names []string) {
+	t.Helper()
+	z, err := zip.OpenReader(path)
+	require.NoError(t, err)
+	defer z.Close()
+	var packed []string
+	for _, f := range z.File {
+		name := strings.TrimSuffix(strings.TrimPrefix(f.Name, "Handline.app"), "/")
+		packed = append(packed, cmp.Or(strings.TrimPrefix(name, "/"), "."))
+		fi, err := os.Lstat(filepath.Join(out, f.Name))
+		require.NoError(t, err)
+		require.Equal(t, fi.Mode(), f.Mode(), f.Name)
+	}
+	require.ElementsMatch(t, names, packed)
+}
+
+// requireCask checks what Homebrew is told: this version, this zip, the app and the command, and all that is left behind.
+func requireCask(t *testing.T, out string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(out, "handline.rb"))
+	require.NoError(t, err)
+	cask := string(text)
+	require.NotContains(t, cask, "@")
+	sums, err := os.ReadFile(filepath.Join(out, "SHA256SUMS"))
+	require.NoError(t, err)
+	for _, stanza := range []string{
+		`cask "handline" do`, `version "1.2.3"`, `sha256 "` + strings.Fields(string(sums))[0] + `"`,
+		`/releases/download/v#{version}/Handline-#{version}.zip"`, `app "Handline.app"`,
+		`binary "#{appdir}/Handline.app/Contents/MacOS/handline"`, `uninstall launchctl: "dev.handline.Handline"`,
+		`"~/Library/Application Support/Handline"`, `"~/Library/LaunchAgents/dev.handline.Handline.plist"`, `"~/Library/Logs/Handline"`,
+	} {
+		require.Contains(t, cask, stanza)
+	}
+	if _, err := exec.LookPath("ruby"); err == nil {
+		run(t, "ruby", "-c", filepath.Join(out, "handline.rb"))
+	}
+}
+
+// The scripts hold to what every shell knows.
+func TestScriptsAreSound(t *testing.T) {
+	need(t, "shellcheck")
+	scripts, err := filepath.Glob("*.sh")
+	require.NoError(t, err)
+	require.Greater(t, len(scripts), 4)
+	run(t, "shellcheck", append(scripts, "testdata/session.sh", "../.ci/run")...)
+}
+
+// The workflows are linted by a tool that is no dependency: without a module proxy there is none.
+func TestWorkflowsAreSound(t *testing.T) {
+	bin := t.TempDir()
+	install := exec.Command("go", "install", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
+	install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=")
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Skipf("THE WORKFLOWS ARE NOT CHECKED: actionlint could not be had: %s", out)
+	}
+	lint := exec.Command(filepath.Join(bin, "actionlint"), "-no-color")
+	lint.Dir = ".."
+	out, err := lint.CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
 
 // plist reads a property list's keys and values, whatever dictionary they are in.

@@ -6,14 +6,16 @@ set -eu
 # program:package, as Debian and Ubuntu name them
 wanted="dbus-daemon:dbus Xvfb:xvfb xdotool:xdotool convert:imagemagick xfce4-panel:xfce4-panel dunst:dunst
 gnome-keyring-daemon:gnome-keyring chromium:chromium tinyproxy:tinyproxy nginx:nginx-light iptables:iptables ip:iproute2
-node:nodejs npm:npm python3:python3"
+dex:dex gio:libglib2.0-bin zip:zip shellcheck:shellcheck node:nodejs npm:npm python3:python3"
 fonts=/usr/share/fonts/truetype/dejavu
+gnustep=/usr/include/GNUstep/AppKit # the headers that messages to macOS are spelled after
 
 missing() {
 	for pair in $wanted; do
 		command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || echo "${pair##*:}"
 	done
 	[ "$(uname)" != Linux ] || [ -d "$fonts" ] || echo fonts-dejavu-core
+	[ "$(uname)" != Linux ] || [ -d "$gnustep" ] || echo libgnustep-gui-dev
 }
 
 if [ -n "$(missing)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

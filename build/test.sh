@@ -5,6 +5,7 @@ set -eu
 step() { printf '== %s\n' "$*"; }
 
 step gofmt
+# shellcheck disable=SC2046 # no package has a space in its path
 unformatted=$(gofmt -l $(go list -f '{{.Dir}}' ./...))
 [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted"; exit 1; }
 
