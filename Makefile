@@ -29,7 +29,8 @@ icons:
 # The long series: kills by the hundred, days in virtual time. Hours.
 soak:
 	sh build/prepare.sh
-	HANDLINE_SOAK=1 go test -timeout 6h -run Soak -v ./...
+	HANDLINE_SOAK=1 HANDLINE_SCRIPTS=100000 HANDLINE_CUTS=10000 HANDLINE_KILLS=200 HANDLINE_SENDS=1000 \
+		go test -timeout 8h -run 'Soak|RandomFaults|CutAnywhere|RealPeers|Kills' -v ./...
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
