@@ -10,20 +10,21 @@ import (
 	"handline/tray"
 )
 
-// openCenter gives a way to post to macOS's notification center, nil where there is none for us. Its clicks, and a second
-// start of the app, which macOS turns into an event for the first, are handed to click.
+// openCenter gives a way to post to macOS's notification center, nil where there is none for us. clicked hears whose notice
+// was chosen, reopened that the app was opened once more: macOS starts no second one, but sends the first an event. Both
+// are called on the main thread.
 func openCenter(clicked func(tray.Topic), reopened func()) poster {
 	center := notificationCenter()
 	if center == 0 {
 		return nil
 	}
-	reopen := func(self id, _ objc.SEL) {
+	listen := func(self id, _ objc.SEL) {
 		const core, reopenApplication = 'a'<<24 | 'e'<<16 | 'v'<<8 | 't', 'r'<<24 | 'a'<<16 | 'p'<<8 | 'p'
 		msg(msg(class("NSAppleEventManager"), "sharedAppleEventManager"), "setEventHandler:andSelector:forEventClass:andEventID:",
 			self, sel("reopen:withReply:"), uint32(core), uint32(reopenApplication))
 	}
 	cls, err := objc.RegisterClass("HandlineNotices", objc.GetClass("NSObject"), nil, nil, []objc.MethodDef{
-		{Cmd: sel("listen"), Fn: reopen},
+		{Cmd: sel("listen"), Fn: listen},
 		{Cmd: sel("reopen:withReply:"), Fn: func(id, objc.SEL, id, id) { reopened() }},
 		{Cmd: sel("userNotificationCenter:willPresentNotification:withCompletionHandler:"), Fn: func(_ id, _ objc.SEL, _, _, done id) {
 			const list, banner = 1 << 3, 1 << 4
