@@ -147,12 +147,11 @@ func (s *session) apply(e wire.Event) {
 		if s.listens.Load() {
 			s.overhear(e, fresh)
 		}
-		if !fresh {
+		if !fresh && s.place.Dialect != wire.Session {
 			return // a repeat moves nothing: what was held back may lie behind what history brought
 		}
-		s.applied.Add(1)
-		if s.opt.Deliver != nil {
-			s.opt.Deliver(s.target, e)
+		if fresh { // a session's event that came before it was stored has its place only now
+			s.deliver(e)
 		}
 	}
 	if len(e.Cursor) > 0 {
@@ -163,23 +162,20 @@ func (s *session) apply(e wire.Event) {
 	}
 }
 
+func (s *session) deliver(e wire.Event) {
+	s.applied.Add(1)
+	if s.opt.Deliver != nil {
+		s.opt.Deliver(s.target, e)
+	}
+}
+
 // fill asks the server's history for what the socket did not bring, applies it, and then lets the held messages go. A
 // history that cannot be read is asked again, slower each time; until it answers, nothing after the gap is applied, so
 // that a crash in between loses nothing.
 func (s *session) fill(ctx context.Context) {
 	for try := 1; ; try++ {
-		err := s.opt.History(ctx, s.place, s.cursor(), func(item []byte) error {
-			s.mu.Lock()
-			e, err := s.codec.Item(item)
-			if err == nil && ctx.Err() == nil {
-				e.Replay = true
-				s.apply(e)
-			}
-			s.mu.Unlock()
-			s.report()
-			return ctx.Err()
-		})
-		if f := (network.Failure{}); err == nil || errors.As(err, &f) && f.Cause == network.NotABackend {
+		err := s.catchUp(ctx)
+		if err == nil || noHistory(err) {
 			if err != nil {
 				s.log.Warn("the server keeps no history: what was published during the greeting may be missing", "error", err)
 			}
@@ -195,6 +191,27 @@ func (s *session) fill(ctx context.Context) {
 		case <-wait.C:
 		}
 	}
+}
+
+// catchUp applies what the server's history has after the place reached.
+func (s *session) catchUp(ctx context.Context) error {
+	return s.opt.History(ctx, s.place, s.cursor(), func(item []byte) error {
+		s.mu.Lock()
+		e, err := s.codec.Item(item)
+		if err == nil && ctx.Err() == nil {
+			e.Replay = true
+			s.apply(e)
+		}
+		s.mu.Unlock()
+		s.report()
+		return ctx.Err()
+	})
+}
+
+// noHistory says whether the server has no history that could be asked.
+func noHistory(err error) bool {
+	var f network.Failure
+	return errors.As(err, &f) && f.Cause == network.NotABackend
 }
 
 func (s *session) cursor() string {

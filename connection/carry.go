@@ -45,6 +45,7 @@ func (s *session) overhear(e wire.Event, fresh bool) {
 	if !ok || len(e.ID) == 0 {
 		return
 	}
+	fresh = fresh || s.journey.recall(e.ID)
 	kept := s.place.Dialect != wire.Session || len(e.Cursor) > 0
 	switch {
 	case fresh && !kept:
@@ -55,17 +56,14 @@ func (s *session) overhear(e wire.Event, fresh bool) {
 	default:
 		return // a repeat
 	}
-	cursor := e.Cursor
-	if len(cursor) == 0 {
-		cursor = s.journey.cursor
-	}
-	s.overheard = append(s.overheard, said{identity: s.target.Identity(), conversation: s.place.Hello.Conversation,
-		text: text, cursor: string(cursor), kept: kept})
+	s.overheard = append(s.overheard, said{s.target.Identity(), s.place.Hello.Conversation, text, kept})
 }
 
 // report gives what was overheard to the machine. It is never skipped, not even by a session that was hung up on: the
-// event was applied, and nobody would bring it again.
+// event was applied, and nobody would bring it again. When report returns, all that was applied before it is told.
 func (s *session) report() {
+	s.telling.Lock() // the loop never waits for it
+	defer s.telling.Unlock()
 	s.mu.Lock()
 	all := s.overheard
 	s.overheard = nil
@@ -82,52 +80,40 @@ func (s *session) bookmark() (persistence.Cursor, bool) {
 	if s.over {
 		return persistence.Cursor{}, false
 	}
-	return s.journey.save(), true
+	return s.journey.bookmark(), true
 }
 
-var errFound = errors.New("found")
-
-// seek looks for a message in the server's history.
-func (s *session) seek(ctx context.Context, m persistence.Message) {
-	c := checked{session: s.session, id: m.ID}
+// seek makes sure that all the server has stored was applied, and so was overheard: a message that is not known then has
+// not arrived. It never finds one by itself, because the same event would come by the socket once more, and could be
+// taken for another message of the same text.
+func (s *session) seek(ctx context.Context, id string) {
+	c := checked{session: s.session, id: id}
 	switch {
-	case s.place.Dialect == wire.Session:
-		// Everything since the message was tried has come by this socket and was compared: it is not there.
-	case s.opt.History == nil || s.place.Hello.Conversation == "" || s.place.Dialect == wire.VoiceCode:
+	case s.place.Dialect == wire.Session: // the socket leaves nothing out
+	case s.place.Dialect == wire.VoiceCode, s.place.Hello.Conversation == "", s.opt.History == nil:
 		c.result = blind // voice-code's history leaves out what users say, or cuts it short
 	default:
-		err := s.search(ctx, m, func(cursor string) { c.result, c.cursor = found, cursor })
-		if err != nil {
-			s.log.Warn("could not look for a message in the server's history", "error", err)
-			c.result = unanswered
-		}
+		c.result = s.refill(ctx)
 	}
+	s.report()
 	s.tell(ctx, c)
 }
 
-// search calls hit with the place after the first event that is the message.
-func (s *session) search(ctx context.Context, m persistence.Message, hit func(cursor string)) error {
-	hello := s.place.Hello
-	hello.Cursor = m.After
-	codec, err := wire.New(s.place.Dialect, hello) // the session's own is moved by what it reads
-	if err != nil {
-		return err
+// refill applies what the history has and the socket has not brought.
+func (s *session) refill(ctx context.Context) result {
+	s.mu.Lock()
+	s.holding = true
+	s.mu.Unlock()
+	err := s.catchUp(ctx)
+	s.release()
+	switch {
+	case err == nil:
+		return absent
+	case noHistory(err):
+		return blind
 	}
-	err = s.opt.History(ctx, s.place, m.After, func(item []byte) error {
-		e, err := codec.Item(item)
-		if err != nil {
-			return nil // an event that cannot be read is not one that we sent
-		}
-		if text, ok := codec.Said(e.Body); ok && text == m.Text {
-			hit(string(e.Cursor))
-			return errFound
-		}
-		return nil
-	})
-	if errors.Is(err, errFound) {
-		return nil
-	}
-	return err
+	s.log.Warn("could not look for a message in the server's history", "error", err)
+	return unanswered
 }
 
 // tidy makes a server's words fit to be shown: one short line.

@@ -117,7 +117,7 @@ func (w *world) crash() {
 	w.dead = false
 	for _, c := range w.stored {
 		for n := len(w.applied); n > 0; n-- {
-			if last := w.applied[n-1]; last.cursor == c.At || slices.Contains(c.Recent, last.id) {
+			if last := w.applied[n-1]; c.At != "" && last.cursor == c.At || slices.Contains(c.Recent, last.id) || slices.Contains(c.Since, last.id) {
 				break
 			}
 			w.applied = w.applied[:n-1]

@@ -15,8 +15,11 @@ type journey struct {
 	names   map[string]struct{}
 	order   []string // names by age: a ring from oldest
 	oldest  int
-	portion portion // of a history; not stored
-	rumour  string  // the latest message of a user that came before it was stored
+	portion portion  // of a history; not stored
+	rumour  string   // the latest message of a user that came before it was stored
+	since   []string // ids applied after the bookmark, while there is one
+	marked  bool
+	former  map[string]struct{} // of them, those that a process before this one applied
 }
 
 const (
@@ -25,14 +28,41 @@ const (
 )
 
 func newJourney(c persistence.Cursor) *journey {
-	j := &journey{cursor: []byte(c.At), names: make(map[string]struct{})}
+	j := &journey{cursor: []byte(c.At), names: make(map[string]struct{}), former: make(map[string]struct{})}
 	if n, err := strconv.ParseUint(c.At, 10, 63); err == nil {
 		j.numbers.add(n)
 	}
+	for _, id := range c.Since {
+		j.former[id] = struct{}{}
+	}
 	for _, id := range c.Recent {
+		if _, later := j.former[id]; !later {
+			j.first([]byte(id))
+		}
+	}
+	j.marked = true
+	for _, id := range c.Since {
 		j.first([]byte(id))
 	}
 	return j
+}
+
+// bookmark is the place reached. From now on it is known what was applied after it.
+func (j *journey) bookmark() persistence.Cursor {
+	j.since, j.marked = nil, true
+	clear(j.former)
+	return j.save()
+}
+
+// unmark forgets the bookmark.
+func (j *journey) unmark() { j.since, j.marked = nil, false }
+
+// recall says, once, that an id was applied by a process before this one, after the bookmark. That process may have died
+// before it did what else the event was good for.
+func (j *journey) recall(id []byte) bool {
+	_, ok := j.former[string(id)]
+	delete(j.former, string(id))
+	return ok
 }
 
 // first says whether the id was not applied before, and remembers it. An empty id is always new.
@@ -40,6 +70,14 @@ func (j *journey) first(id []byte) bool {
 	if len(id) == 0 {
 		return true
 	}
+	isNew := j.remember(id)
+	if isNew && j.marked && len(j.since) < remembered {
+		j.since = append(j.since, string(id))
+	}
+	return isNew
+}
+
+func (j *journey) remember(id []byte) bool {
 	if n, ok := number(id); ok {
 		return j.numbers.add(n)
 	}
@@ -64,7 +102,7 @@ func (j *journey) reached(cursor []byte) { j.cursor = append(j.cursor[:0], curso
 // save is what must be stored to go on from here after a crash.
 func (j *journey) save() persistence.Cursor {
 	names := slices.Concat(j.order[j.oldest:], j.order[:j.oldest])
-	return persistence.Cursor{At: string(j.cursor), Recent: slices.Clone(names[max(0, len(names)-stored):])}
+	return persistence.Cursor{At: string(j.cursor), Recent: slices.Clone(names[max(0, len(names)-stored):]), Since: slices.Clone(j.since)}
 }
 
 func number(id []byte) (uint64, bool) {

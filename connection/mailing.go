@@ -12,8 +12,7 @@ type mailing struct {
 	// told makes it a message's way out: it hears whether "sending" is on disk, and where a search begins. A way out that
 	// could not be stored is forgotten, since it will be asked for again.
 	told     func(after string, err error)
-	first    bool                              // it was never tried: the place reached is stored with it
-	bookmark func() (persistence.Cursor, bool) // that place; false = nobody knows it now
+	bookmark func() (persistence.Cursor, bool) // the place reached, which is stored with it; false = nobody knows it now
 }
 
 // errMoving: the session that knew the place has ended.
@@ -78,46 +77,78 @@ func (s *saver) mailed(m mailing) (after string, err error) {
 	return "", err
 }
 
-// sending writes that a message goes out, in one transaction with the place reached where it is the first time. From
-// then on the conversation's cursor stays at that place: whoever starts from it, after a crash too, is brought the
-// message's echo.
+// sending writes that a message goes out, in one transaction with the place reached.
 func (s *saver) sending(m mailing) (after string, err error) {
 	k := bookKey{m.put.Identity, m.put.Conversation}
-	b := persistence.Batch{Put: []persistence.Message{m.put}}
-	s.pin(m.put)
-	if m.first {
-		c, ok := m.bookmark()
-		if !ok {
-			s.unpin(m.put)
-			return "", errMoving
-		}
-		b.Put[0].After = c.At
-		b.Identity, b.Conversation, b.Cursor = k.identity, k.conversation, &c
+	old := s.withdraw(k) // older than the bookmark; what is kept from now on is newer
+	c, ok := m.bookmark()
+	if !ok {
+		s.giveBack(k, old)
+		return "", errMoving
 	}
-	if err = s.save(b); err != nil {
+	m.put.After = c.At
+	s.pin(m.put)
+	err = s.save(persistence.Batch{Identity: k.identity, Conversation: k.conversation, Cursor: &c, Put: []persistence.Message{m.put}})
+	if err != nil {
 		s.unpin(m.put)
+		s.giveBack(k, &c)
 		return "", err
 	}
-	if b.Cursor != nil {
-		s.mu.Lock()
-		s.stored[k] = mark(*b.Cursor)
-		s.mu.Unlock()
-	}
-	return b.Put[0].After, nil
+	s.mu.Lock()
+	s.stored[k] = mark(c)
+	s.mu.Unlock()
+	return m.put.After, nil
 }
 
-// pin holds a conversation's cursor where it is, because a message of it may have arrived.
+// withdraw takes out the place that waits to be stored, nil = none.
+func (s *saver) withdraw(k bookKey) *persistence.Cursor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.cursors[k]
+	delete(s.cursors, k)
+	if !ok {
+		return nil
+	}
+	return &c
+}
+
+// giveBack lets a place wait again, unless a newer one does.
+func (s *saver) giveBack(k bookKey, c *persistence.Cursor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, newer := s.cursors[k]; c != nil && !newer {
+		s.cursors[k] = *c
+	}
+}
+
+// pin holds a conversation's stored cursor where a message went out. Whoever starts from there, after a crash too, is
+// brought all that may be its echo.
 func (s *saver) pin(m persistence.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pins[bookKey{m.Identity, m.Conversation}] = m.ID
+	s.pins[bookKey{m.Identity, m.Conversation}] = m
+}
+
+// pinned is what may be stored of a place, false = nothing yet: it no longer knows what was applied since the pin, whose
+// message is on its way out of the outbox. s.mu is held.
+func (s *saver) pinned(k bookKey, c persistence.Cursor) (persistence.Cursor, bool) {
+	m, pinned := s.pins[k]
+	switch {
+	case !pinned:
+		c.Since = nil
+	case len(c.Since) == 0 && c.At != m.After:
+		return c, false
+	default:
+		c.At = m.After
+	}
+	return c, true
 }
 
 // unpin lets the cursor go on, if it was this message that held it.
 func (s *saver) unpin(m persistence.Message) {
 	k := bookKey{m.Identity, m.Conversation}
 	s.mu.Lock()
-	mine := s.pins[k] == m.ID
+	mine := s.pins[k].ID == m.ID
 	if mine {
 		delete(s.pins, k)
 	}

@@ -53,8 +53,8 @@ type Options struct {
 	// Deliver is called for each event of the conversation, once, in order, by the session's reader. It must not block
 	// and must not keep the event's slices. nil: nobody listens.
 	Deliver func(t wire.Target, e wire.Event)
-	// Slept says how long the machine slept since the last call, 0 = it did not. It is asked at each tick, so that a
-	// sleep is noticed even where nobody tells of it. nil: never asked.
+	// Slept says how long the machine slept since the last call, 0 = it did not. It is asked at each tick and each Nudge,
+	// so that a sleep is noticed once, whoever tells of it first, and even where nobody does. nil: never asked.
 	Slept func() time.Duration
 	// DarkWakes says that the machine wakes by itself for a moment now and then (macOS), so that a sleep which only the
 	// clocks know of is no reason to dial.
@@ -88,8 +88,9 @@ type (
 	Look struct{ For time.Duration }
 	// Nudge says that the machine's surroundings changed.
 	Nudge struct {
-		Woke  time.Duration // it slept this long, 0 = it did not
+		Woke  time.Duration // it slept this long, 0 = it did not; where Options.Slept is given, Run asks that instead
 		Dark  bool          // with Woke: nobody opened the lid, the machine may fall asleep again at once
+		Lid   bool          // the system told that the machine woke: somebody is there
 		Link  bool          // the network changed
 		Route bool          // with Link: there is a route to the server
 	}
@@ -153,6 +154,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer timer.Stop()
 	state := newMachine(m.opt.Target, m.opt.Retry, m.opt.Heartbeat, time.Now())
 	state.outbox = newOutbox(m.messages(w))
+	m.mail.post(state.outbox.messages())
 	var in input = tick{}
 	if m.opt.Wanted {
 		in = Connect{}
@@ -187,20 +189,11 @@ func (m *Manager) Run(ctx context.Context) error {
 		case <-latest:
 			return w.stop()
 		case in = <-m.inbox:
+			in = m.measured(in)
 		case <-timer.C:
 			in = m.ticked()
 		}
 	}
-}
-
-// ticked is the timer's input: a tick, or the news that it comes late because the machine slept.
-func (m *Manager) ticked() input {
-	if m.opt.Slept != nil {
-		if slept := m.opt.Slept(); slept > 0 {
-			return Nudge{Woke: slept, Dark: m.opt.DarkWakes}
-		}
-	}
-	return tick{}
 }
 
 // Do hands a command to the machine: taken, not done. Anyone may call it, at any time while Run runs.

@@ -15,7 +15,7 @@ import (
 //     the one before is confirmed.
 //   - A message that may have arrived is looked for before it is sent again. The look comes settleTime after the line,
 //     so that a slow server has stored what it had received.
-//   - One event confirms one message. A search begins at After, so that no older event of the same text counts.
+//   - One event confirms one message. Each is compared when it is applied, once, and only with what went out before it.
 
 // The states of a message, the same words on every face.
 const (
@@ -52,7 +52,7 @@ type (
 	written struct {
 		session uint64
 		id      string
-		after   string // where a search for it begins
+		after   string // the place at which it goes out
 		first   bool   // it was never tried before
 		why     string // it could not be stored, "" = it was
 	}
@@ -67,30 +67,27 @@ type (
 	said struct {
 		identity, conversation string
 		text                   string
-		cursor                 string // the place after it
-		kept                   bool   // the server has stored it
+		kept                   bool // the server has stored it
 	}
 	// checked answers check.
 	checked struct {
 		session uint64
 		id      string
 		result  result
-		cursor  string // with found: the place after it
 	}
 )
 
-// result is what a look for a message came to.
+// result is what a look for a message came to. One that is found is told by said, before the look has ended.
 type result uint8
 
 const (
-	absent result = iota // the history does not have it
-	found
-	blind      // there is no history to look into
-	unanswered // the history did not answer
+	absent     result = iota // the server does not have it
+	blind                    // there is no history to look into
+	unanswered               // the history did not answer
 )
 
 type (
-	// store writes "sending" to disk, at the first try with the place where a search begins; written answers.
+	// store writes "sending" to disk, with the place reached; written answers.
 	store struct {
 		session uint64
 		first   bool
@@ -100,10 +97,10 @@ type (
 		session  uint64
 		id, text string
 	}
-	// check looks for a message in the history; checked answers.
+	// check makes sure that nothing the server has stored is missing here; checked answers.
 	check struct {
 		session uint64
-		message persistence.Message
+		id      string
 	}
 	keep struct{ message persistence.Message } // what became of it
 	drop struct{ message persistence.Message } // it is done with
@@ -298,7 +295,7 @@ func (t *turn) seek(l letter) {
 		t.wait(ready)
 	default:
 		b.look = flight{session: t.session, id: l.ID}
-		t.do(check{t.session, l.Message})
+		t.do(check{t.session, l.ID})
 	}
 }
 
@@ -364,20 +361,13 @@ func (t *turn) become(id, state, why string) {
 	t.do(keep{t.outbox.find(id).Message})
 }
 
-// confirm ends a message's journey. The event that confirmed it must not confirm another one, so a search for one of
-// the same text begins after it.
-func (t *turn) confirm(l letter, cursor string) {
+// confirm ends a message's journey.
+func (t *turn) confirm(l letter) {
 	t.outbox.change(l.ID, func(l *letter) { l.State, l.Why, l.asked = Confirmed, "", false })
 	if t.outbox.flight.id == l.ID {
 		t.outbox.flight = flight{}
 	}
 	t.do(drop{l.Message})
-	for _, o := range t.outbox.letters {
-		if cursor != "" && o.lost() && o.Text == l.Text && o.Identity == l.Identity && o.Conversation == l.Conversation {
-			t.outbox.change(o.ID, func(l *letter) { l.After = cursor })
-			t.do(keep{t.outbox.find(o.ID).Message})
-		}
-	}
 }
 
 // post takes what is told of messages.
@@ -434,7 +424,7 @@ func (t *turn) answered(in answered) {
 	switch {
 	case l == nil || !l.lost():
 	case in.state == Confirmed:
-		t.confirm(*l, "")
+		t.confirm(*l)
 	case in.state == Queued: // the server is busy with another one
 		t.outbox.change(id, func(l *letter) { l.Tried = false })
 		t.become(id, Queued, in.why)
@@ -463,7 +453,7 @@ func (t *turn) said(in said) {
 	switch {
 	case match == nil:
 	case in.kept:
-		t.confirm(*match, in.cursor)
+		t.confirm(*match)
 	case match.State == Sending:
 		t.outbox.change(match.ID, func(l *letter) { l.State = Accepted })
 	}
@@ -483,8 +473,6 @@ func (t *turn) checked(in checked) {
 		if asked {
 			t.become(in.id, l.State, "The server's history could not be asked.")
 		}
-	case in.result == found:
-		t.confirm(*l, in.cursor)
 	case in.result == blind && !l.insists:
 		t.become(in.id, Unknown, "It may have arrived, and this server keeps no history to look into.")
 	case !l.outgoing():

@@ -28,8 +28,10 @@ type saver struct {
 	wanted  *bool
 	notes   []persistence.Entry
 	mail    []mailing
-	pins    map[bookKey]string // the message in flight that holds a conversation's cursor in its place
+	pins    map[bookKey]persistence.Message // in flight: it holds the conversation's cursor in its place
 	urgent  chan struct{}
+
+	asked chan chan<- error // to write all that is pending now, and say how it went
 }
 
 const mostNotes = 1000 // kept while the disk is full
@@ -37,7 +39,8 @@ const mostNotes = 1000 // kept while the disk is full
 func newSaver(save func(persistence.Batch) error, log *slog.Logger) *saver {
 	return &saver{save: save, log: log, ready: make(chan struct{}, 1),
 		cursors: make(map[bookKey]persistence.Cursor), stored: make(map[bookKey]string),
-		pins: make(map[bookKey]string), urgent: make(chan struct{}, 1)}
+		pins: make(map[bookKey]persistence.Message), urgent: make(chan struct{}, 1),
+		asked: make(chan chan<- error)}
 }
 
 // mark tells two cursors apart: an event without a place of its own moves only the names.
@@ -96,6 +99,8 @@ func (s *saver) run(ctx context.Context) {
 			if s.deliver() != nil {
 				s.poke()
 			}
+		case answer := <-s.asked:
+			answer <- s.flush()
 		case <-pause.C:
 			ready = s.ready
 		case <-ready:
@@ -117,8 +122,10 @@ func (s *saver) flush() error {
 	s.mu.Lock()
 	cursors, wanted, notes := s.cursors, s.wanted, s.notes
 	s.cursors, s.wanted, s.notes = make(map[bookKey]persistence.Cursor), nil, nil
-	for k := range s.pins {
-		if c, ok := cursors[k]; ok {
+	for k, c := range cursors {
+		if pinned, ok := s.pinned(k, c); ok {
+			cursors[k] = pinned
+		} else {
 			s.cursors[k] = c
 			delete(cursors, k)
 		}

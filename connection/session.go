@@ -53,12 +53,13 @@ type session struct {
 	log *slog.Logger
 	hands
 
-	pings   chan struct{}            // the loop asks for a ping
-	out     chan []byte              // replies of the reader: they go first
-	mail    chan transmit            // messages, one at a time
-	looks   chan persistence.Message // to be looked for, one at a time
-	listens atomic.Bool              // what users say matters
-	dirty   chan struct{}            // counters changed
+	pings   chan struct{} // the loop asks for a ping
+	out     chan []byte   // replies of the reader: they go first
+	mail    chan transmit // messages, one at a time
+	looks   chan string   // ids of messages to be looked for, one at a time
+	listens atomic.Bool   // what users say matters
+	telling sync.Mutex    // one report at a time
+	dirty   chan struct{} // counters changed
 	sent    sentPings
 
 	place wire.Place
@@ -87,7 +88,7 @@ func newSession(d dial, o *Options, h hands) *session {
 	s := &session{
 		dial: d, opt: o, hands: h, log: o.Log.With("session", d.session),
 		pings: make(chan struct{}, 1), out: make(chan []byte, 16), dirty: make(chan struct{}, 1),
-		mail: make(chan transmit, 1), looks: make(chan persistence.Message, 1),
+		mail: make(chan transmit, 1), looks: make(chan string, 1),
 		state: news{session: d.session},
 	}
 	s.listens.Store(d.listen)
@@ -206,7 +207,7 @@ func (s *session) open(ctx context.Context) (*websocket.Conn, *network.Failure) 
 			return nil, err
 		}
 		stop = context.AfterFunc(ctx, func() { conn.Close() })
-		return conn, nil
+		return brief{conn}, nil
 	}
 	ws, res, err := (&websocket.Dialer{
 		NetDialContext: connect, NetDialTLSContext: connect, HandshakeTimeout: s.connect + upgradeTime,
@@ -257,8 +258,8 @@ func (s *session) talk(ctx context.Context, kids *sync.WaitGroup) error {
 			err = s.write(b)
 		case t := <-mail:
 			err = s.carry(ctx, t)
-		case m := <-s.looks:
-			kids.Go(func() { s.seek(ctx, m) })
+		case id := <-s.looks:
+			kids.Go(func() { s.seek(ctx, id) })
 		case <-s.pings:
 			err = s.ping()
 		case <-patience.C:
@@ -334,6 +335,9 @@ func (s *session) bye() {
 // publish gives the counters to the machine and the cursor to the saver.
 func (s *session) publish(ctx context.Context) {
 	s.mu.Lock()
+	if !s.listens.Load() {
+		s.journey.unmark()
+	}
 	n, c := s.state, s.journey.save()
 	s.mu.Unlock()
 	n.cursor, n.events = c.At, s.applied.Load()

@@ -51,6 +51,9 @@ func (w *works) do(e effect) {
 		}
 	case look:
 		w.kids.Go(w.look)
+	case settle:
+		finished := w.finished
+		w.kids.Go(func() { w.settle(finished, e.stored) })
 	case intend:
 		w.saver.add(persistence.Batch{Wanted: &e.wanted})
 	case note:
@@ -66,7 +69,7 @@ func (w *works) mail(e effect) {
 	s := w.session
 	switch e := e.(type) {
 	case store:
-		w.saver.post(mailing{put: e.message, first: e.first, bookmark: s.bookmark, told: func(after string, err error) {
+		w.saver.post(mailing{put: e.message, bookmark: s.bookmark, told: func(after string, err error) {
 			w.tell(w.life, written{e.session, e.message.ID, after, e.first, diskWords(err)})
 		}})
 	case keep:
@@ -80,7 +83,7 @@ func (w *works) mail(e effect) {
 		}
 	case check:
 		select {
-		case s.looks <- e.message:
+		case s.looks <- e.id:
 		default:
 		}
 	case listen:
@@ -142,6 +145,15 @@ func (w *works) book(identity, conversation string) *journey {
 		w.books[k] = j
 	}
 	return j
+}
+
+// settle waits for the session that was hung up on, and then for all that it left to be stored.
+func (w *works) settle(finished <-chan struct{}, stored chan<- error) {
+	<-finished
+	select {
+	case w.saver.asked <- stored:
+	case <-w.life.Done():
+	}
 }
 
 func (w *works) look() {

@@ -21,9 +21,10 @@ type Message struct {
 	At           time.Time `json:"at"` // when a person last asked for it to be sent
 	State        string    `json:"state"`
 	Why          string    `json:"why,omitempty"` // what a person reads about the state
-	// Tried says that a frame may have gone out: it is not sent again before the history was looked at.
+	// Tried says that a frame may have gone out: it is not sent again before it was looked for.
 	Tried bool `json:"tried,omitempty"`
-	// After is the conversation's cursor when it was first sent: what the server made of it comes later.
+	// After is the conversation's cursor when it last went out: its echo comes later. While the state is "sending" the
+	// stored cursor stays there.
 	After string `json:"after,omitempty"`
 }
 

@@ -6,7 +6,10 @@ import "time"
 // Cursor is the place in a conversation: everything up to At was applied.
 type Cursor struct {
 	At     string   `json:"at"`               // the dialect's own cursor, "" = none
-	Recent []string `json:"recent,omitempty"` // ids applied at or near At, newest last, at most 256: repeats are dropped by them
+	Recent []string `json:"recent,omitempty"` // ids applied at or near At, newest last: repeats are dropped by them
+	// Since is the ids applied after At, while a message in flight holds At in its place: they come again, and are dropped,
+	// but for looking whether the message is among them.
+	Since []string `json:"since,omitempty"`
 }
 
 // Entry is one line of the timeline.
