@@ -13,6 +13,9 @@ import (
 //   - an answer that refuses or drops climbs the ladder, then a slow lane;
 //   - only a line that was stable earns a fresh ladder.
 func (t *turn) mend(f network.Failure) {
+	if t.phase == Online {
+		t.hush = t.hush.lost(f, t.now.Sub(t.heard), t.every())
+	}
 	stable := t.phase == Online && t.now.Sub(t.readyAt) >= stableAfter
 	if stable {
 		t.forgive()
@@ -162,6 +165,8 @@ func (t *turn) nudge(n Nudge) {
 	}
 	lost := n.Link && !n.Route && t.reach != network.ThisMachine
 	switch {
+	case t.asleep && !n.Lid && (n.Dark || n.Woke == 0):
+		t.due = t.now.Add(offlineRetry) // still asleep, or for a moment not: the line stays down, but never for good
 	case t.phase == Stuck:
 		if n.Link && n.Route && t.strikes >= 3 {
 			t.again() // what answered wrongly three times may have been the network, not the server
@@ -177,11 +182,11 @@ func (t *turn) nudge(n Nudge) {
 	case t.phase == Online && n.Woke >= longSleep && !n.Dark:
 		t.cut()
 		t.outage = t.now
-		t.why = network.Failure{Cause: network.Timeout, Silent: true, Detail: "the line was left for a sleep"}
+		t.why = leftForSleep()
 		t.again()
 	case t.phase == Online:
 		if n.Link {
-			t.pulse.count, t.pulse.smoothed = 0, 0 // another path has another round trip
+			t.pulse.count, t.pulse.smoothed, t.hush = 0, 0, hush{} // another path has another round trip, and other proxies
 		}
 		t.pulse = t.pulse.doubt(t.now)
 		t.do(ping{t.session})

@@ -60,10 +60,12 @@ type session struct {
 	listens atomic.Bool   // what users say matters
 	telling sync.Mutex    // one report at a time
 	dirty   chan struct{} // counters changed
+	marked  atomic.Bool   // and the writer knows it: a stream must not wake it at each event
 	sent    sentPings
 
 	place wire.Place
 	codec wire.Codec
+	line  *line
 	ws    *websocket.Conn
 
 	mu        sync.Mutex // guards what follows, and codec.Decode and Item; never held across I/O
@@ -207,7 +209,8 @@ func (s *session) open(ctx context.Context) (*websocket.Conn, *network.Failure) 
 			return nil, err
 		}
 		stop = context.AfterFunc(ctx, func() { conn.Close() })
-		return brief{conn}, nil
+		s.line = &line{Conn: brief{conn}}
+		return s.line, nil
 	}
 	ws, res, err := (&websocket.Dialer{
 		NetDialContext: connect, NetDialTLSContext: connect, HandshakeTimeout: s.connect + upgradeTime,
@@ -276,8 +279,7 @@ func (s *session) talk(ctx context.Context, kids *sync.WaitGroup) error {
 			}
 			published = time.Now()
 			s.publish(ctx)
-		case <-later.C:
-			published = time.Now()
+		case published = <-later.C:
 			s.publish(ctx)
 		}
 		if err != nil {
@@ -334,6 +336,7 @@ func (s *session) bye() {
 
 // publish gives the counters to the machine and the cursor to the saver.
 func (s *session) publish(ctx context.Context) {
+	s.marked.Store(false) // what changes from here on may not be in it
 	s.mu.Lock()
 	if !s.listens.Load() {
 		s.journey.unmark()
@@ -345,10 +348,10 @@ func (s *session) publish(ctx context.Context) {
 	s.tell(ctx, n)
 }
 
+// mark has the counters published soon.
 func (s *session) mark() {
-	select {
-	case s.dirty <- struct{}{}:
-	default:
+	if !s.marked.Swap(true) {
+		s.dirty <- struct{}{}
 	}
 }
 

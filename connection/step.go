@@ -68,6 +68,7 @@ type (
 	hangUp struct{ session uint64 }
 	ping   struct{ session uint64 }
 	look   struct{} // for a captive portal
+	settle struct{ stored chan<- error }
 	intend struct{ wanted bool }
 	note   struct{ entry persistence.Entry }
 )
@@ -110,10 +111,12 @@ type machine struct {
 	portal     network.Portal
 	lookedAt   time.Time
 	unanswered int                    // looks in a row without an answer, while captive
+	asleep     bool                   // hung up for a sleep of the machine, and not dialled since
 	kicked     bool                   // the next dial is an immediate retry
 	kicks      [kicksPerMin]time.Time // when the latest immediate retries were dialled, newest first
 	lookUntil  time.Time
 	pulse      pulse
+	hush       hush
 
 	since                        time.Time // of the status
 	dialect, conversation, title string
@@ -137,7 +140,7 @@ func (m *machine) aim(t wire.Target) {
 	m.target, m.reach = t, network.ReachOf(t.Server)
 	m.dialect, m.conversation, m.title = "", t.Conversation, ""
 	m.agent, m.cursor, m.syncing, m.portal = wire.AgentUnknown, "", false, network.Portal{}
-	m.why = network.Failure{}
+	m.why, m.hush = network.Failure{}, hush{}
 	if t.Server == "" {
 		m.why = network.Failure{Cause: network.NotSetUp}
 	}
@@ -192,6 +195,8 @@ func (t *turn) take(in input) {
 		}
 	case Nudge:
 		t.nudge(in)
+	case doze:
+		t.doze(in)
 	case looked:
 		t.looked(in.portal)
 	case written, answered, said, checked, Send, Decide:
@@ -275,6 +280,7 @@ func (t *turn) rest() {
 func (t *turn) forgive() {
 	t.attempt, t.gaveUp, t.strikes, t.suspects, t.unanswered = 0, false, 0, 0, 0
 	t.silent, t.silences = time.Time{}, 0
+	t.asleep = false
 }
 
 // restart dials because the user said so.
@@ -323,7 +329,7 @@ func (t *turn) dial() {
 		t.kicks[0] = t.now
 	}
 	t.session++
-	t.live, t.phase, t.due = true, Dialing, time.Time{}
+	t.live, t.phase, t.due, t.asleep = true, Dialing, time.Time{}, false
 	t.pulse, t.syncing = pulse{}, false
 	t.outbox.listens = t.outbox.awaits(t.target.Identity())
 	d := dial{session: t.session, target: t.target, connect: 10 * time.Second, wake: t.wake, listen: t.outbox.listens}
@@ -371,9 +377,9 @@ func (t *turn) every() time.Duration { return t.machine.every(t.now) }
 
 func (m machine) every(now time.Time) time.Duration {
 	if now.Before(m.lookUntil) {
-		return m.beat.Looking
+		return m.hush.within(m.beat.Looking)
 	}
-	return m.beat.Idle
+	return m.hush.within(m.beat.Idle)
 }
 
 // wakeAt is when the next tick is due, zero = never. The loop owns the only timer.

@@ -61,6 +61,8 @@ func says(effects []effect) string {
 			out = append(out, fmt.Sprintf("ping %d", e.session))
 		case look:
 			out = append(out, "look")
+		case settle:
+			out = append(out, "settle")
 		}
 	}
 	return strings.Join(out, ", ")
@@ -380,7 +382,7 @@ func TestEveryInputInEveryPhase(t *testing.T) {
 	pick := func(m machine, n int) input {
 		s := m.session
 		inputs := []input{tick{}, Connect{}, Disconnect{}, Reconnect{}, Use{local}, Use{remote}, Use{}, KeyChanged{}, Look{For: time.Minute},
-			Nudge{Woke: time.Hour}, Nudge{Woke: time.Hour, Dark: true}, Nudge{Link: true}, Nudge{Link: true, Route: true}, Nudge{},
+			Nudge{Woke: time.Hour}, Nudge{Woke: time.Hour, Dark: true}, Nudge{Link: true}, Nudge{Link: true, Route: true}, Nudge{Lid: true}, Nudge{}, doze{},
 			opened{s}, ready{session: s}, ready{session: s - 1}, ponged{s, time.Millisecond}, news{session: s, heard: morning},
 			looked{network.Portal{Verdict: network.LogIn}}, looked{network.Portal{Verdict: network.WayOut}}, looked{}}
 		for _, f := range failures {
