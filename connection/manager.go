@@ -4,6 +4,7 @@ package connection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -133,6 +134,9 @@ func New(o Options) *Manager {
 	}
 	if o.Save == nil {
 		o.Save = func(persistence.Batch) error { return nil }
+	}
+	if o.Enqueue == nil {
+		o.Enqueue = func(m persistence.Message) (persistence.Message, error) { return m, errors.New("there is no outbox") }
 	}
 	if o.Load == nil {
 		o.Load = func(string, string) (persistence.Cursor, error) { return persistence.Cursor{}, nil }

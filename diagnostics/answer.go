@@ -18,8 +18,10 @@ import (
 
 // Problem is why the API did not do what was asked: {"error": {…}} on the wire, an error in Go.
 type Problem struct {
-	Status int    `json:"-"`    // of the HTTP answer
-	Code   string `json:"code"` // a network.Cause, or one of: bad-request, not-found, method, too-large, not-offered, internal
+	Status int `json:"-"` // of the HTTP answer
+	// Code is a network.Cause, or one of: bad-request, not-found, method, too-large, not-offered, not-now, no-conversation,
+	// outbox-full, not-stored, internal.
+	Code   string `json:"code"`
 	Text   string `json:"text"` // what is
 	Means  string `json:"means,omitempty"`
 	Advice string `json:"advice,omitempty"` // what to do
@@ -64,13 +66,13 @@ func refuse(w http.ResponseWriter, p *Problem) {
 // maxBody is the longest request body: a configuration with long parameters has room twenty times over.
 const maxBody = 64 << 10
 
-// body reads the request's JSON, at most maxBody of it.
-func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// body reads the request's JSON, at most so many bytes of it.
+func body(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	// A page of another origin cannot send this type without asking first.
 	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t != "application/json" && r.ContentLength != 0 {
 		return nil, badRequest("The request must be application/json")
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
@@ -83,8 +85,11 @@ func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // read decodes the request's one JSON object into v and refuses fields it does not know, so that a misspelt one is
 // never silently without effect. An empty body leaves v as it is.
-func read(w http.ResponseWriter, r *http.Request, v any) error {
-	b, err := body(w, r)
+func read(w http.ResponseWriter, r *http.Request, v any) error { return readUpTo(w, r, v, maxBody) }
+
+// readUpTo is read for a body of at most so many bytes.
+func readUpTo(w http.ResponseWriter, r *http.Request, v any, most int64) error {
+	b, err := body(w, r, most)
 	if err != nil || len(b) == 0 {
 		return err
 	}

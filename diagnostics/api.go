@@ -91,6 +91,9 @@ type Key struct {
 // lookFor is how long a look at the status keeps the pulse quick; an open watch renews it.
 const lookFor = 30 * time.Second
 
+// outboxPath begins the paths of single messages.
+const outboxPath = "/v1/outbox/"
+
 type handler func(http.ResponseWriter, *http.Request) error
 
 // Handler serves the API: JSON, and server-sent events for what goes on. It trusts its callers; whoever listens on more
@@ -112,10 +115,17 @@ func Handler(a API) http.Handler {
 		"/v1/key":           {"POST": a.key},
 		"/v1/window":        {"POST": a.window},
 		"/v1/demo":          {"GET": a.demo, "POST": a.demo},
+		"/v1/send":          {"POST": a.send},
+		"/v1/outbox":        {"GET": a.outbox},
+		outboxPath:          {"POST": a.decide},
 		"/v1/quit":          {"POST": a.quit},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		methods, ok := routes[r.URL.Path]
+		path := r.URL.Path
+		if strings.HasPrefix(path, outboxPath) {
+			path = outboxPath
+		}
+		methods, ok := routes[path]
 		if !ok {
 			refuse(w, &Problem{Status: http.StatusNotFound, Code: "not-found", Text: "There is nothing at " + r.URL.Path})
 			return
@@ -276,7 +286,7 @@ func (a API) config(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a API) putConfig(w http.ResponseWriter, r *http.Request) error {
-	body, err := body(w, r)
+	body, err := body(w, r, maxBody)
 	if err != nil {
 		return err
 	}

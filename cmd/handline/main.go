@@ -50,6 +50,8 @@ type verbs struct {
 	Logout        logoutCmd        `cmd:"" help:"Remove the server's key from the keychain."`
 	Conversations conversationsCmd `cmd:"" help:"List the server's conversations."`
 	Events        eventsCmd        `cmd:"" help:"Print the conversation's events."`
+	Send          sendCmd          `cmd:"" help:"Say something in the conversation."`
+	Outbox        outboxCmd        `cmd:"" help:"See what was said and is not confirmed, and decide about it."`
 	Diagnose      diagnoseCmd      `cmd:"" help:"Find out what keeps you from your server."`
 	Config        configCmd        `cmd:"" help:"Show and change the configuration."`
 	Logs          logsCmd          `cmd:"" help:"Print the log."`

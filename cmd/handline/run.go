@@ -168,6 +168,8 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 		DarkWakes: runtime.GOOS == "darwin",
 		Load:      a.state.Cursor,
 		Save:      a.state.Write,
+		Outbox:    a.state.Outbox,
+		Enqueue:   a.state.Enqueue,
 		Deliver:   a.deliver,
 		Log:       a.log,
 	})
