@@ -22,7 +22,7 @@ import (
 	"handline/persistence"
 )
 
-// served is an API on a real unix socket, with a line that is not set up.
+// served is an API on a real unix socket, with a line that is not set up where nothing else is said.
 type served struct {
 	*diagnostics.Client
 	feed *diagnostics.Feed
@@ -37,12 +37,17 @@ type served struct {
 
 func serve(t *testing.T) *served {
 	t.Helper()
+	return serveLine(t, connection.Options{})
+}
+
+func serveLine(t *testing.T, o connection.Options) *served {
+	t.Helper()
 	s := &served{config: persistence.Default(), feed: new(diagnostics.Feed)}
 	path := filepath.Join(t.TempDir(), "api.sock")
 	ln, err := net.Listen("unix", path)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
-	line := connection.New(connection.Options{})
+	line := connection.New(o)
 	server := &http.Server{Handler: diagnostics.Handler(s.api(line)), BaseContext: func(net.Listener) context.Context { return ctx }}
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = line.Run(ctx) })
