@@ -105,8 +105,8 @@ type app struct {
 	feed     *diagnostics.Feed
 	line     *connection.Manager
 	checks   *diagnostics.Rounds
-	naps     chan nap
-	watched  bool // the network around this machine is watched
+	woke     chan struct{} // holds one token after a wake, for the one face that gives alerts
+	watched  bool          // the machine and the network around it are watched
 	quit     chan struct{}
 	notes    []string                      // what a person should be told of the start
 	faces    []func(context.Context) error // what shows the line beside the API: each lives until its context ends
@@ -122,7 +122,7 @@ type app struct {
 
 // join wires the whole app. It is the only place that does. Nothing is dialled yet; the caller closes the app.
 func join(home *persistence.Home, w world, token string) (*app, error) {
-	a := &app{home: home, feed: new(diagnostics.Feed), watched: w.dial == nil, quit: make(chan struct{}, 1), naps: make(chan nap, 4), asked: make(chan struct{}, 1)}
+	a := &app{home: home, feed: new(diagnostics.Feed), watched: w.dial == nil, quit: make(chan struct{}, 1), woke: make(chan struct{}, 1), asked: make(chan struct{}, 1)}
 	loaded, err := persistence.LoadConfig(home.Config())
 	if err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 		MayCarry:  a.mayCarry,
 		Compress:  a.compress,
 		Portal:    a.portal,
-		Slept:     a.noticing(network.NewSleep().Since),
+		Slept:     network.NewSleep().Since,
 		DarkWakes: runtime.GOOS == "darwin",
 		Load:      a.state.Cursor,
 		Save:      a.state.Write,
@@ -215,7 +215,6 @@ func (a *app) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return a.line.Run(ctx) })
 	parts.Go(func() error { return a.serve(ctx, ln) })
-	parts.Go(func() error { return a.rememberNaps(ctx) })
 	parts.Go(func() error {
 		select {
 		case <-a.quit:
@@ -229,6 +228,8 @@ func (a *app) run(ctx context.Context) error {
 	}
 	if a.watched {
 		parts.Go(func() error { return a.watchNetwork(ctx) })
+		parts.Go(func() error { return a.watchMachine(ctx) })
+		parts.Go(func() error { return a.stayAwake(ctx) })
 	}
 	return parts.Wait()
 }

@@ -19,6 +19,8 @@ type settings struct {
 	tell  func(context.Context, connection.Command) error
 	turn  chan struct{} // holds the one right to change
 	inUse atomic.Pointer[persistence.Config]
+	// thrifty: the computer saves power.
+	thrifty atomic.Bool
 	// changed holds one token after a change, for the one face that shows the configuration.
 	changed chan struct{}
 }
@@ -65,7 +67,7 @@ func (s *settings) change(ctx context.Context, edit func(*persistence.Config) er
 
 // announce tells the line of what changed, and nothing else: a line is not moved to where it is.
 func (s *settings) announce(ctx context.Context, last, next persistence.Config) error {
-	if was, is := pace(last), pace(next); was != is {
+	if was, is := s.pace(last), s.pace(next); was != is {
 		if err := s.tell(ctx, is); err != nil {
 			return err
 		}
@@ -74,6 +76,26 @@ func (s *settings) announce(ctx context.Context, last, next persistence.Config) 
 		return s.tell(ctx, connection.Use{Target: is})
 	}
 	return nil
+}
+
+// thriftyPulse is the time between two pings while the computer saves power: an alarm a minute costs it little.
+const thriftyPulse = time.Minute
+
+// pace is the configuration's, with a slower pulse while the computer saves power and nobody looks.
+func (s *settings) pace(c persistence.Config) connection.Tune {
+	p := pace(c)
+	if s.thrifty.Load() {
+		p.Heartbeat.Idle = max(p.Heartbeat.Idle, thriftyPulse)
+	}
+	return p
+}
+
+// savePower tells the line that the computer begins or ends to save power.
+func (s *settings) savePower(ctx context.Context, on bool) error {
+	if s.thrifty.Swap(on) == on {
+		return nil
+	}
+	return s.tell(ctx, s.pace(s.now()))
 }
 
 // target is what the configuration says to connect with.

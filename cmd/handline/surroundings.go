@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"net/url"
+	"runtime"
 
 	"handline/connection"
 	"handline/connection/network"
+	"handline/tray/native"
 )
 
 // watchNetwork tells the line when the network around this machine has become another. Where the system does not say,
@@ -16,6 +18,48 @@ func (a *app) watchNetwork(ctx context.Context) error {
 	})
 	if err != nil {
 		a.log.Warn("network changes are not seen; retries go on", "error", err)
+	}
+	return nil
+}
+
+// watchMachine hangs up before the computer sleeps and dials when it has woken. Where the system tells of neither, the
+// line sees a sleep by its clocks.
+func (a *app) watchMachine(ctx context.Context) error {
+	native.WatchMachine(ctx, native.Machine{
+		Sleeps: func(within context.Context) {
+			if err := a.line.FallAsleep(within); err != nil {
+				a.log.Warn("the computer sleeps, and not all was stored", "error", err)
+			}
+		},
+		Wakes: func() {
+			select {
+			case a.woke <- struct{}{}: // before the line moves, so that nobody is alarmed by a wake
+			default:
+			}
+			_ = a.line.Do(ctx, connection.Nudge{Lid: true})
+		},
+		Saves: func(on bool) { _ = a.settings.savePower(ctx, on) },
+	})
+	return nil
+}
+
+// stayAwake keeps macOS from slowing the clocks of a line that is wanted. Nobody else does that to a program.
+func (a *app) stayAwake(ctx context.Context) error {
+	if runtime.GOOS != "darwin" {
+		return nil
+	}
+	var release func()
+	for s := range a.line.Watch(ctx) {
+		switch busy := s.Phase != connection.Idle && s.Phase != connection.Stuck; {
+		case busy && release == nil:
+			release = native.StayAwake("Keeps the line to the server")
+		case !busy && release != nil:
+			release()
+			release = nil
+		}
+	}
+	if release != nil {
+		release()
 	}
 	return nil
 }

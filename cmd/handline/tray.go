@@ -55,7 +55,7 @@ func (a *app) menu(ctx context.Context, bar tray.Bar) error {
 	errands := make(chan tray.Click, 8)
 	prefs := make(chan tray.Prefs, 1)
 	news := make(chan connection.Snapshot)
-	o := tray.Options{Prefs: a.prefs(), Changed: prefs, Act: func(c tray.Click) {
+	o := tray.Options{Prefs: a.prefs(), Changed: prefs, Woke: a.woke, Act: func(c tray.Click) {
 		if c.Action == tray.Quit {
 			a.askToQuit()
 			return
