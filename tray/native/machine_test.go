@@ -1,0 +1,187 @@
+//go:build linux
+
+package native
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// sleepyd is systemd-logind as far as sleep goes, on a private bus.
+type sleepyd struct {
+	t     *testing.T
+	conn  *dbus.Conn
+	asked [4]string // of the latest lock
+	locks chan *os.File
+}
+
+// Inhibit gives the writing end of a pipe; its reading end tells when the lock is let go.
+func (d *sleepyd) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Error) {
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		return 0, dbus.MakeFailedError(err)
+	}
+	d.t.Cleanup(func() { ours.Close(); theirs.Close() })
+	d.asked = [4]string{what, who, why, mode}
+	time.AfterFunc(100*time.Millisecond, func() { theirs.Close() }) // after the bus has sent its copy
+	d.locks <- ours
+	return dbus.UnixFD(theirs.Fd()), nil
+}
+
+func newSleepyd(t *testing.T, b *bus) *sleepyd {
+	conn, err := dbus.Connect(b.address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	d := &sleepyd{t: t, conn: conn, locks: make(chan *os.File, 4)}
+	require.NoError(t, conn.Export(d, logindPath, logindIface))
+	reply, err := conn.RequestName(logindName, dbus.NameFlagDoNotQueue)
+	require.NoError(t, err)
+	require.Equal(t, dbus.RequestNameReplyPrimaryOwner, reply)
+	return d
+}
+
+func (d *sleepyd) says(before any) {
+	require.NoError(d.t, d.conn.Emit(logindPath, logindIface+".PrepareForSleep", before))
+}
+
+// locked waits for the next lock and gives how to know whether it is let go.
+func (d *sleepyd) locked() (released <-chan time.Time) {
+	d.t.Helper()
+	select {
+	case lock := <-d.locks:
+		require.Equal(d.t, "sleep", d.asked[0])
+		require.Equal(d.t, "Handline", d.asked[1])
+		require.Equal(d.t, "delay", d.asked[3], "a sleep is held up, never forbidden")
+		c := make(chan time.Time, 1)
+		go func() {
+			_, _ = lock.Read(make([]byte, 1))
+			c <- time.Now()
+		}()
+		return c
+	case <-time.After(5 * time.Second):
+		d.t.Fatal("no lock was asked for")
+		return nil
+	}
+}
+
+func within(t *testing.T, what string, c <-chan time.Time, d time.Duration) time.Time {
+	t.Helper()
+	select {
+	case at := <-c:
+		return at
+	case <-time.After(d):
+		t.Fatalf("never: %s", what)
+		return time.Time{}
+	}
+}
+
+// visited waits until somebody besides this test is on the bus.
+func (b *bus) visited(t *testing.T) {
+	eventually(t, 5*time.Second, "a visitor", func() error {
+		var names []string
+		if err := b.conn.BusObject().Call("org.freedesktop.DBus.ListNames", 0).Store(&names); err != nil {
+			return err
+		}
+		if len(names) < 3 { // the bus, this test, and the visitor
+			return fmt.Errorf("only %v", names)
+		}
+		return nil
+	})
+}
+
+func TestTheComputerSleeps(t *testing.T) {
+	b := newBus(t)
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", b.address)
+	sleeps, left, wakes := make(chan time.Time, 1), make(chan time.Time, 1), make(chan time.Time, 4)
+	hangs := atomic.Bool{}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan time.Time, 1)
+	go func() {
+		WatchMachine(ctx, Machine{
+			Sleeps: func(ctx context.Context) {
+				sleeps <- time.Now()
+				if hangs.Load() {
+					<-ctx.Done()
+				}
+				left <- time.Now()
+			},
+			Wakes: func() { wakes <- time.Now() },
+		})
+		ended <- time.Now()
+	}()
+
+	// logind may come later than Handline.
+	b.visited(t)
+	d := newSleepyd(t, b)
+	released := d.locked()
+
+	d.says(true)
+	within(t, "sleep is told", sleeps, time.Second)
+	goodbye := within(t, "goodbye is said", left, time.Second)
+	require.False(t, within(t, "the lock is let go", released, time.Second).Before(goodbye), "the lock is held until then")
+	d.says(false)
+	within(t, "the wake is told", wakes, time.Second)
+	released = d.locked()
+
+	// A goodbye that hangs holds the computer up for two seconds.
+	hangs.Store(true)
+	d.says(true)
+	from := within(t, "sleep is told", sleeps, time.Second)
+	took := within(t, "the lock is let go", released, 3*time.Second).Sub(from)
+	require.InDelta(t, leaveWithin.Seconds(), took.Seconds(), 0.3)
+	<-left
+	hangs.Store(false)
+	d.says(false)
+	within(t, "the wake is told", wakes, time.Second)
+	released = d.locked()
+
+	// Others on the bus may say what they like, and so may a logind of the future.
+	require.NoError(t, b.conn.Emit(logindPath, logindIface+".PrepareForSleep", true))
+	d.says("tonight")
+	d.says(false) // called off
+	within(t, "the wake is told", wakes, time.Second)
+	require.Empty(t, sleeps)
+	within(t, "the old lock is let go", released, time.Second)
+	released = d.locked()
+
+	// logind restarts: the new one knows of no lock.
+	require.NoError(t, d.conn.Close())
+	within(t, "the old lock is let go", released, time.Second)
+	d = newSleepyd(t, b)
+	released = d.locked()
+	d.says(true)
+	within(t, "sleep is told", sleeps, time.Second)
+	<-left
+	within(t, "the lock is let go", released, time.Second)
+
+	cancel()
+	within(t, "it ends", ended, time.Second)
+}
+
+func TestNoLogindIsNoTrouble(t *testing.T) {
+	fail := Machine{Sleeps: func(context.Context) { t.Error("told of a sleep") }, Wakes: func() { t.Error("told of a wake") }}
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path="+t.TempDir()+"/none")
+	WatchMachine(t.Context(), fail) // returns
+
+	b := newBus(t)
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", b.address)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	WatchMachine(ctx, fail)
+
+	ended := make(chan time.Time, 1)
+	go func() { WatchMachine(t.Context(), fail); ended <- time.Now() }()
+	b.visited(t)
+	b.kill()
+	within(t, "it ends with the bus", ended, 3*time.Second)
+
+	require.Empty(t, systemBus("autolaunch:"), "a bus is never started")
+	require.Equal(t, "unix:path=/x", systemBus("unix:path=/x"))
+}
