@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,15 +25,16 @@ type sleepyd struct {
 
 // Inhibit gives the writing end of a pipe; its reading end tells when the lock is let go.
 func (d *sleepyd) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Error) {
-	ours, theirs, err := os.Pipe()
-	if err != nil {
+	var ends [2]int
+	if err := syscall.Pipe2(ends[:], syscall.O_CLOEXEC); err != nil {
 		return 0, dbus.MakeFailedError(err)
 	}
-	d.t.Cleanup(func() { ours.Close(); theirs.Close() })
+	ours := os.NewFile(uintptr(ends[0]), "lock")
+	d.t.Cleanup(func() { ours.Close() })
 	d.asked = [4]string{what, who, why, mode}
-	time.AfterFunc(100*time.Millisecond, func() { theirs.Close() }) // after the bus has sent its copy
+	time.AfterFunc(100*time.Millisecond, func() { _ = syscall.Close(ends[1]) }) // after the bus has sent its copy
 	d.locks <- ours
-	return dbus.UnixFD(theirs.Fd()), nil
+	return dbus.UnixFD(ends[1]), nil
 }
 
 func newSleepyd(t *testing.T, b *bus) *sleepyd {
