@@ -49,6 +49,7 @@ func TestRealPeers(t *testing.T) {
 			if err != nil {
 				kills = 20
 			}
+			a.start()
 			a.connects()
 			a.survivesKills(kills)
 			a.isBackAfterAnOutage()
@@ -185,7 +186,6 @@ func newTyped(t *testing.T, program string, p *peer) *typed {
 	// Twenty kills in a minute are more than the ladder has rungs; a user who does that says so.
 	code, out := a.types("", "config", "set", "retry.maxAttempts", "100")
 	require.Zero(t, code, out)
-	a.start()
 	return a
 }
 
@@ -206,14 +206,7 @@ func (a *typed) types(stdin string, args ...string) (code int, out string) {
 
 // start runs the app and begins to follow.
 func (a *typed) start(env ...string) {
-	a.process = exec.Command(a.program, "--home", a.home, "run", "--headless")
-	a.process.Env = append(os.Environ(), env...)
-	a.process.Stdout, a.process.Stderr = &a.said, &a.said
-	require.NoError(a.t, a.process.Start())
-	require.Eventually(a.t, func() bool {
-		_, err := a.client.Status(context.Background())
-		return err == nil
-	}, 10*time.Second, 5*time.Millisecond)
+	a.run(env...)
 	follow := exec.Command(a.program, "--home", a.home, "events", "--follow", "--json")
 	lines, err := follow.StdoutPipe()
 	require.NoError(a.t, err)
@@ -225,6 +218,24 @@ func (a *typed) start(env ...string) {
 		_ = follow.Wait()
 	}()
 	require.Eventually(a.t, func() bool { return a.followed() }, 5*time.Second, 10*time.Millisecond)
+}
+
+// run runs the app.
+func (a *typed) run(env ...string) {
+	a.process = exec.Command(a.program, "--home", a.home, "run", "--headless")
+	a.process.Env = append(os.Environ(), env...)
+	a.process.Stdout, a.process.Stderr = &a.said, &a.said
+	require.NoError(a.t, a.process.Start())
+	require.Eventually(a.t, func() bool {
+		_, err := a.client.Status(context.Background())
+		return err == nil
+	}, 10*time.Second, 5*time.Millisecond)
+}
+
+// kill ends the app as kill -9 does.
+func (a *typed) kill() {
+	_ = a.process.Process.Kill()
+	_ = a.process.Wait()
 }
 
 // followed says whether the follower's stream is open: it holds a connection to the socket.
