@@ -70,7 +70,6 @@ func troubled(goos string, err error) Failure {
 
 // socketed judges what the sockets say.
 func socketed(goos string, err error) Failure {
-	var wait net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		return Failure{Cause: Timeout, Detail: "cancelled"}
@@ -83,12 +82,23 @@ func socketed(goos string, err error) Failure {
 		return Failure{Cause: NoNetwork, Silent: true, Detail: last(err).Error()}
 	case errors.Is(err, fs.ErrPermission) && opened(err, "dial"):
 		return Failure{Cause: NoNetwork, Silent: true, Detail: "this computer's firewall did not permit it"}
-	case errors.As(err, &wait) && wait.Timeout(), errors.Is(err, context.DeadlineExceeded):
+	case late(err), errors.Is(err, context.DeadlineExceeded):
 		return Failure{Cause: Timeout, Silent: opened(err, "dial")}
 	case is(err, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, errReset, errAborted, errBroken):
 		return Failure{Cause: Reset}
 	}
 	return Failure{Cause: Reset, Detail: last(err).Error()} // what wraps it may hold a URL
+}
+
+// late says whether a timeout is in the chain. Each error is asked, because url.Error says no for a timeout that is not
+// the very next one.
+func late(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if t, ok := err.(interface{ Timeout() bool }); ok && t.Timeout() {
+			return true
+		}
+	}
+	return false
 }
 
 // is says whether err is one of the given errors.

@@ -155,6 +155,7 @@ func TestErrorsThatCannotBeMadeHere(t *testing.T) {
 		{"a near host on Linux", "linux", op("dial", call(syscall.EHOSTUNREACH)), Failure{Cause: NoNetwork, Silent: true, Detail: "no route to host"}},
 		{"a firewall here", "linux", op("dial", call(syscall.EPERM)), Failure{Cause: NoNetwork, Silent: true, Detail: "this computer's firewall did not permit it"}},
 		{"no SYN-ACK", "linux", op("dial", call(syscall.ETIMEDOUT)), Failure{Cause: Timeout, Silent: true}},
+		{"no SYN-ACK for a request", "linux", &url.Error{Op: "Get", Err: fmt.Errorf("dialing host: %w", op("dial", os.ErrDeadlineExceeded))}, Failure{Cause: Timeout, Silent: true}},
 		{"unacknowledged data", "linux", op("read", call(syscall.ETIMEDOUT)), Failure{Cause: Timeout}},
 		{"a deadline", "linux", context.DeadlineExceeded, Failure{Cause: Timeout}},
 		{"cancelled", "linux", op("dial", context.Canceled), Failure{Cause: Timeout, Detail: "cancelled"}},
