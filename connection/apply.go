@@ -13,7 +13,7 @@ import (
 
 // frame decodes one frame and does what it says. An error ends the session.
 func (s *session) frame(ctx context.Context, b []byte, binary bool, kids *sync.WaitGroup) error {
-	now := time.Now()
+	now := s.line.read
 	s.mu.Lock()
 	s.state.heard, s.largest = now, max(s.largest, len(b))
 	if s.holding && s.heldLen > heldLimit {
@@ -40,8 +40,11 @@ func (s *session) frame(ctx context.Context, b []byte, binary bool, kids *sync.W
 		quiet = s.count(&e.Then[i], len(e.Then[i].Body)) && quiet
 	}
 	s.lastly = now
+	overheard := len(s.overheard) > 0
 	s.mu.Unlock()
-	s.report()
+	if overheard {
+		s.report()
+	}
 	if !quiet {
 		s.mark()
 	}
@@ -60,7 +63,7 @@ func (s *session) count(e *wire.Event, size int) (quiet bool) {
 		late.Then = nil
 		s.held, s.heldLen = append(s.held, late), s.heldLen+size
 	} else {
-		s.apply(*e)
+		s.apply(e)
 	}
 	if e.Kind == wire.Ready {
 		s.isReady, s.holding, s.readyAt = true, s.fills(e), time.Now()
@@ -138,7 +141,7 @@ func refused(e wire.Event) network.Failure {
 }
 
 // apply counts an event once and hands it on. s.mu is held: that is what keeps the order.
-func (s *session) apply(e wire.Event) {
+func (s *session) apply(e *wire.Event) {
 	if e.Agent != wire.AgentUnknown {
 		s.state.agent = e.Agent
 	}
@@ -162,10 +165,10 @@ func (s *session) apply(e wire.Event) {
 	}
 }
 
-func (s *session) deliver(e wire.Event) {
+func (s *session) deliver(e *wire.Event) {
 	s.applied.Add(1)
 	if s.opt.Deliver != nil {
-		s.opt.Deliver(s.target, e)
+		s.opt.Deliver(s.target, *e)
 	}
 }
 
@@ -200,7 +203,7 @@ func (s *session) catchUp(ctx context.Context) error {
 		e, err := s.codec.Item(item)
 		if err == nil && ctx.Err() == nil {
 			e.Replay = true
-			s.apply(e)
+			s.apply(&e)
 		}
 		s.mu.Unlock()
 		s.report()
@@ -223,8 +226,8 @@ func (s *session) cursor() string {
 // release applies what was held back and ends the syncing.
 func (s *session) release() {
 	s.mu.Lock()
-	for _, e := range s.held {
-		s.apply(e)
+	for i := range s.held {
+		s.apply(&s.held[i])
 	}
 	s.held, s.heldLen, s.holding, s.state.syncing = nil, 0, false, false
 	s.mu.Unlock()

@@ -40,7 +40,7 @@ func kilobytes(n int) string { return fmt.Sprintf("%d KB", (n+999)/1000) }
 //
 // The agent-server's session socket may bring an event before it is stored, without a number, and again with one. Until
 // then the server could still lose it.
-func (s *session) overhear(e wire.Event, fresh bool) {
+func (s *session) overhear(e *wire.Event, fresh bool) {
 	text, ok := s.codec.Said(e.Body)
 	if !ok || len(e.ID) == 0 {
 		return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -84,10 +85,23 @@ func closed(err error, base *url.URL) network.Failure {
 	return network.Classify(err, base, nil, nil)
 }
 
+// line is the connection under the socket. It remembers when bytes came last, so that a stream costs one look at the
+// clock for each read and not for each of the many events in it. Only the reader uses it, once the socket is open.
+type line struct {
+	net.Conn
+	read time.Time
+}
+
+func (l *line) Read(b []byte) (int, error) {
+	n, err := l.Conn.Read(b)
+	l.read = time.Now()
+	return n, err
+}
+
 // heard notes a sign of life that is no event.
 func (s *session) heard() {
 	s.mu.Lock()
-	s.state.heard = time.Now()
+	s.state.heard = s.line.read
 	s.mu.Unlock()
 }
 
