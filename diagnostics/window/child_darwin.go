@@ -2,15 +2,10 @@ package window
 
 import (
 	"bufio"
-	"errors"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strconv"
-	"strings"
 
 	"github.com/ebitengine/purego/objc"
 )
@@ -23,7 +18,7 @@ const title = "Handline"
 // child is the process of the window. Every method but read runs on the main thread.
 type child struct {
 	in   *bufio.Reader
-	home *url.URL
+	page page
 	pane chan string // what the next raise: turns to; cap 1
 
 	self, window, web id
@@ -33,18 +28,14 @@ type child struct {
 // called on the main goroutine; where a window was shown it does not return, since AppKit ends the process.
 func Run(in io.Reader) error {
 	r := bufio.NewReader(in)
-	line, err := r.ReadString('\n')
+	p, err := readPage(r)
 	if err != nil {
-		return errors.New("showing the window: there is no link")
-	}
-	home, err := url.Parse(strings.TrimSpace(line))
-	if err != nil || home.Scheme != "http" || home.Hostname() != "127.0.0.1" {
-		return errors.New("showing the window: the link does not lead to Handline")
+		return err
 	}
 	if err := load("Cocoa", "WebKit"); err != nil {
 		return err
 	}
-	c := &child{in: r, home: home, pane: make(chan string, 1)}
+	c := &child{in: r, page: p, pane: make(chan string, 1)}
 	newObj("NSAutoreleasePool") // for what is made before AppKit's loop has one
 	app := msg(class("NSApplication"), "sharedApplication")
 	const regular = 0 // the bundle has no Dock icon; a window's process has one while it is open
@@ -75,21 +66,15 @@ func (c *child) methods() []objc.MethodDef {
 
 // read obeys the parent. Its end is the parent's, or its wish that the window closes.
 func (c *child) read() {
-	for {
-		line, err := c.in.ReadString('\n')
-		if err != nil {
-			c.later(msg(class("NSApplication"), "sharedApplication"), "terminate:")
-			return
+	obey(c.in, func(pane string) {
+		select {
+		case <-c.pane:
+		default:
 		}
-		if pane, ok := strings.CutPrefix(strings.TrimSpace(line), "raise"); ok {
-			select {
-			case <-c.pane:
-			default:
-			}
-			c.pane <- strings.TrimSpace(pane)
-			c.later(c.self, "raise:")
-		}
-	}
+		c.pane <- pane
+		c.later(c.self, "raise:")
+	})
+	c.later(msg(class("NSApplication"), "sharedApplication"), "terminate:")
 }
 
 // later runs a method on the main thread, the only one that may touch a window.
@@ -123,19 +108,16 @@ func (c *child) launched() {
 		msg(c.window, "center")
 	}
 	is(c.window, "setFrameAutosaveName:", str("window"))
-	u := msg(class("NSURL"), "URLWithString:", str(c.home.String()))
+	u := msg(class("NSURL"), "URLWithString:", str(c.page.home.String()))
 	msg(c.web, "loadRequest:", msg(class("NSURLRequest"), "requestWithURL:", u))
 	c.raise()
 }
 
-// panePattern keeps everything but a pane's name out of the script.
-var panePattern = regexp.MustCompile(`^[a-z]{1,20}$`)
-
 func (c *child) raise() {
 	select {
 	case pane := <-c.pane:
-		if panePattern.MatchString(pane) {
-			msg(c.web, "evaluateJavaScript:completionHandler:", str("location.hash = "+strconv.Quote(pane)), id(0))
+		if script := turn(pane); script != "" {
+			msg(c.web, "evaluateJavaScript:completionHandler:", str(script), id(0))
 		}
 	default:
 	}
@@ -144,41 +126,33 @@ func (c *child) raise() {
 	msg(msg(class("NSApplication"), "sharedApplication"), "activateIgnoringOtherApps:", true)
 }
 
-// decide lets only our own origin load; a link elsewhere opens in the browser, and what the page made is saved.
+// decide answers WebKit, which insists on it.
 func (c *child) decide(action, done id) {
-	const cancel, allow, download, linkActivated = 0, 1, 2, 0
+	const policyCancel, policyAllow, policyDownload, linkActivated = 0, 1, 2, 0
 	u := msg(msg(action, "request"), "URL")
-	to, err := url.Parse(goStr(msg(u, "absoluteString")))
-	same := err == nil && to.Scheme == c.home.Scheme && to.Host == c.home.Host
-	web := err == nil && (to.Scheme == "http" || to.Scheme == "https")
-	switch {
-	case err == nil && to.Scheme == "blob" && is(action, "respondsToSelector:", sel("shouldPerformDownload")):
-		callBlock(done, download)
-	case same || err == nil && to.String() == "about:blank":
-		callBlock(done, allow)
-	default:
-		if web && objc.Send[int](action, sel("navigationType")) == linkActivated {
-			is(msg(class("NSWorkspace"), "sharedWorkspace"), "openURL:", u)
+	clicked := objc.Send[int](action, sel("navigationType")) == linkActivated
+	policy := uintptr(policyCancel)
+	switch c.page.decide(goStr(msg(u, "absoluteString")), clicked) {
+	case allow:
+		policy = policyAllow
+	case save:
+		if is(action, "respondsToSelector:", sel("shouldPerformDownload")) { // macOS 11.3
+			policy = policyDownload
 		}
-		callBlock(done, cancel)
+	case outside:
+		is(msg(class("NSWorkspace"), "sharedWorkspace"), "openURL:", u)
 	}
+	callBlock(done, policy)
 }
 
-// save puts a download into the user's Downloads under a name that is free.
+// save puts a download into the user's Downloads.
 func (c *child) save(name string, done id) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		callBlock(done, 0) // cancels it
 		return
 	}
-	name = filepath.Base(name)
-	path := filepath.Join(home, "Downloads", name)
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(path); err != nil {
-			break
-		}
-		path = filepath.Join(home, "Downloads", strings.TrimSuffix(name, filepath.Ext(name))+"-"+strconv.Itoa(n)+filepath.Ext(name))
-	}
+	path := freeName(filepath.Join(home, "Downloads"), name)
 	callBlock(done, uintptr(msg(class("NSURL"), "fileURLWithPath:", str(path))))
 }
 

@@ -1,7 +1,7 @@
 package window
 
 import (
-	"fmt"
+	"errors"
 	"structs"
 	"unsafe"
 
@@ -26,13 +26,12 @@ type (
 	}
 )
 
-func load(frameworks ...string) error {
+func load(frameworks ...string) (err error) {
 	for _, f := range frameworks {
-		if _, err := purego.Dlopen("/System/Library/Frameworks/"+f+".framework/"+f, purego.RTLD_GLOBAL|purego.RTLD_LAZY); err != nil {
-			return fmt.Errorf("loading %s: %w", f, err)
-		}
+		_, e := purego.Dlopen("/System/Library/Frameworks/"+f+".framework/"+f, purego.RTLD_GLOBAL|purego.RTLD_LAZY)
+		err = errors.Join(err, e) // it names the framework
 	}
-	return nil
+	return err
 }
 
 // class panics where messaging nil would silently do nothing.
@@ -50,13 +49,7 @@ func msg(o id, s string, args ...any) id  { return o.Send(sel(s), args...) }
 func is(o id, s string, args ...any) bool { return objc.Send[bool](o, sel(s), args...) }
 func newObj(cls string) id                { return msg(class(cls), "new") }
 func str(s string) id                     { return msg(class("NSString"), "stringWithUTF8String:", s) }
-
-func goStr(o id) string {
-	if o == 0 {
-		return ""
-	}
-	return objc.Send[string](o, sel("UTF8String"))
-}
+func goStr(o id) string                   { return objc.Send[string](o, sel("UTF8String")) } // "" of nil
 
 // callBlock calls a block that the system made; objc.Block.Invoke only knows blocks made in Go. A block's third word,
 // at offset 16, is its function (Clang's Block ABI), whose first argument is the block.

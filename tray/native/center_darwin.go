@@ -65,33 +65,30 @@ func notificationCenter() (center id) {
 
 // post shows a notice. Its topic is its identifier, so that it takes the place of the last one.
 func post(ctx context.Context, center id, n tray.Notice) error {
-	done := make(chan string, 1)
+	done := make(chan error, 1)
 	pooled(func() {
 		content := msg(msg(class("UNMutableNotificationContent"), "new"), "autorelease")
 		msg(content, "setTitle:", str(n.Title))
 		msg(content, "setBody:", str(n.Body))
 		request := msg(class("UNNotificationRequest"), "requestWithIdentifier:content:trigger:",
 			str(strconv.Itoa(int(n.Topic))), content, id(0))
-		block := objc.NewBlock(func(_ objc.Block, err id) { done <- reason(err) })
+		block := objc.NewBlock(func(_ objc.Block, err id) { done <- failure(err) })
 		defer block.Release()
 		msg(center, "addNotificationRequest:withCompletionHandler:", request, block)
 	})
 	select {
-	case why := <-done:
-		if why != "" {
-			return errors.New(why)
-		}
-		return nil
+	case err := <-done:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func reason(err id) string {
+func failure(err id) error {
 	if err == 0 {
-		return ""
+		return nil
 	}
-	return goStr(msg(err, "localizedDescription"))
+	return errors.New(goStr(msg(err, "localizedDescription")))
 }
 
 // NoticesDenied asks the person whether Handline may notify, unless they have answered before, and says whether the

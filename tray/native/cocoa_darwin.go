@@ -1,7 +1,7 @@
 package native
 
 import (
-	"fmt"
+	"errors"
 	"runtime"
 	"unsafe"
 
@@ -11,13 +11,12 @@ import (
 
 type id = objc.ID
 
-func load(frameworks ...string) error {
+func load(frameworks ...string) (err error) {
 	for _, f := range frameworks {
-		if _, err := purego.Dlopen("/System/Library/Frameworks/"+f+".framework/"+f, purego.RTLD_GLOBAL|purego.RTLD_LAZY); err != nil {
-			return fmt.Errorf("loading %s: %w", f, err)
-		}
+		_, e := purego.Dlopen("/System/Library/Frameworks/"+f+".framework/"+f, purego.RTLD_GLOBAL|purego.RTLD_LAZY)
+		err = errors.Join(err, e) // it names the framework
 	}
-	return nil
+	return err
 }
 
 // class panics where messaging nil would silently do nothing.
@@ -32,13 +31,7 @@ func class(name string) id {
 func sel(name string) objc.SEL           { return objc.RegisterName(name) }
 func msg(o id, s string, args ...any) id { return o.Send(sel(s), args...) }
 func str(s string) id                    { return msg(class("NSString"), "stringWithUTF8String:", s) }
-
-func goStr(o id) string {
-	if o == 0 {
-		return ""
-	}
-	return objc.Send[string](o, sel("UTF8String"))
-}
+func goStr(o id) string                  { return objc.Send[string](o, sel("UTF8String")) } // "" of nil
 
 // pooled runs f where its temporary objects are given back: pools belong to threads, and goroutines wander.
 func pooled(f func()) {
