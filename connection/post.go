@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -63,16 +64,23 @@ func (m *Manager) Outbox() []Message { all, _ := m.mail.read(); return all }
 // It ends with ctx or with Run.
 func (m *Manager) WatchOutbox(ctx context.Context) iter.Seq[[]Message] { return m.mail.watch(ctx) }
 
-// Flush waits until what can be sent now has arrived, at most two seconds: for those who are told that the machine is
-// about to sleep.
+// Flush waits until what can be sent now has arrived, at most two seconds: before a sleep of the machine. Anyone may
+// call it while Run runs.
 func (m *Manager) Flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
-	for range m.mail.watch(ctx) {
-		if s := m.Snapshot(); s.Status != Connected || s.Queued == 0 {
+	for all := range m.mail.watch(ctx) {
+		if s := m.Snapshot(); s.Status != Connected || s.Syncing || !slices.ContainsFunc(all, s.carries) {
 			return
 		}
 	}
+}
+
+// carries says whether a message is on its way over the line, and needs nothing but a moment.
+func (s Snapshot) carries(m Message) bool {
+	here := m.Conversation == s.Conversation && m.Identity == (wire.Target{Server: s.Server}).Identity()
+	inFlight := len(m.Verbs) == 0
+	return here && (m.State == Queued && !m.Tried || inFlight && m.State != Confirmed)
 }
 
 // messages reads the outbox from the disk. Without it Handline still runs; what is stored is kept for the next start.

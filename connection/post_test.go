@@ -429,6 +429,9 @@ func TestASleepWaitsForWhatIsOnItsWay(t *testing.T) {
 		from = time.Now()
 		w.manager.Flush(context.Background())
 		require.InDelta(w.t, flushTime.Seconds(), time.Since(from).Seconds(), 0.1)
+		from = time.Now()
+		require.NoError(w.t, w.manager.FallAsleep(context.Background()))
+		require.InDelta(w.t, sleepFlush.Seconds(), time.Since(from).Seconds(), 0.2)
 	})
 }
 
