@@ -144,7 +144,7 @@ func nearby(err error) bool {
 // proxied judges a proxy. With no route even to the proxy it is the network that is missing.
 func proxied(goos string, e *ProxyError) Failure {
 	f := Failure{Cause: Proxy, Host: e.Host, Status: e.Status, After: e.After, Detail: status(e.Status)}
-	if e.Status == http.StatusProxyAuthRequired {
+	if e.Status == http.StatusProxyAuthRequired || e.Status == http.StatusUnauthorized { // tinyproxy says the latter to a wrong password
 		f.Cause = ProxyAuth
 	}
 	if e.Status != 0 {
