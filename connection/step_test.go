@@ -255,9 +255,9 @@ func TestSomeoneLooks(t *testing.T) {
 	l := begin(t, remote)
 	l.up()
 	l.then(time.Second, Look{For: 30 * time.Second}, "Connected", "")
-	l.due(3950*time.Millisecond, "Connected", "ping 1")
+	l.due(3450*time.Millisecond, "Connected", "ping 1")
 	l.then(0, ponged{1, 40 * time.Millisecond}, "Connected", "")
-	l.due(5*time.Second, "Connected", "ping 1")
+	l.due(4500*time.Millisecond, "Connected", "ping 1")
 }
 
 func TestTheLid(t *testing.T) {
