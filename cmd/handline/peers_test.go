@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -161,6 +162,7 @@ type typed struct {
 	program string
 	peer    *peer
 	home    string
+	inside  []string // the command that runs the app in a network of its own, nil = in everybody's
 	client  *diagnostics.Client
 	process *exec.Cmd
 	said    bytes.Buffer // everything any process of the program printed
@@ -222,7 +224,8 @@ func (a *typed) start(env ...string) {
 
 // run runs the app.
 func (a *typed) run(env ...string) {
-	a.process = exec.Command(a.program, "--home", a.home, "run", "--headless")
+	argv := append(slices.Clone(a.inside), a.program, "--home", a.home, "run", "--headless")
+	a.process = exec.Command(argv[0], argv[1:]...)
 	a.process.Env = append(os.Environ(), env...)
 	a.process.Stdout, a.process.Stderr = &a.said, &a.said
 	require.NoError(a.t, a.process.Start())

@@ -3,6 +3,8 @@ handler, before the connect ack, and publishes live events only to those who joi
 the log file, one event a line, and outlives kill -9.
 
     python v0.py PORT LOG EVERY_MS [KEY]
+
+It listens on loopback, or on the address in HOST.
 """
 import asyncio
 import datetime
@@ -115,7 +117,7 @@ async def main():
     app.router.add_get("/{rest:(?!socket.io).*}", page)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+    await web.TCPSite(runner, os.environ.get("HOST", "127.0.0.1"), port, reuse_address=True).start()
     if every > 0:
         await talk()
     await asyncio.Event().wait()
