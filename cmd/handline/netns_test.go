@@ -50,14 +50,50 @@ type lab struct {
 // labs counts the namespaces of this process, whose names are everybody's on the machine.
 var labs atomic.Int32
 
-// newLab lays the cable and starts the server; the program is set up and does not run yet.
-func newLab(t *testing.T) *lab {
+func TestCable(t *testing.T) { playScenes(t, false) }
+
+// Each scene twenty times: HANDLINE_SOAK=1.
+func TestCableSoak(t *testing.T) {
+	if os.Getenv("HANDLINE_SOAK") != "1" {
+		t.Skip("a long series: HANDLINE_SOAK=1 runs it")
+	}
+	playScenes(t, true)
+}
+
+func playScenes(t *testing.T, soak bool) {
+	if testing.Short() {
+		t.Skip("short: real silence takes minutes")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
 	need(t, "ip")
 	need(t, "iptables")
+	need(t, "tinyproxy")
 	python := pythonPeer(t)
+	program := filepath.Join(t.TempDir(), "handline")
+	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for _, scene := range []struct {
+		name   string
+		play   func(l *lab, rounds int)
+		rounds int
+	}{
+		{"pulled out", pulledOut, 2}, {"another way", anotherWay, 1}, {"black hole, seen", blackHoleSeen, 3},
+		{"black hole, unseen", blackHoleUnseen, 1}, {"proxy", proxyEndToEnd, 1},
+	} {
+		t.Run(scene.name, func(t *testing.T) {
+			t.Parallel()
+			if soak {
+				scene.rounds = 20
+			}
+			scene.play(newLab(t, program, python), scene.rounds)
+		})
+	}
+}
+
+// newLab lays the cable and starts the server; the program is set up and does not run yet.
+func newLab(t *testing.T, program string, python []string) *lab {
 	n := labs.Add(1)
 	l := &lab{t: t, here: fmt.Sprintf("hl%dc%d", os.Getpid(), n), there: fmt.Sprintf("hl%ds%d", os.Getpid(), n)}
 	l.ip("netns add " + l.here)
@@ -79,7 +115,7 @@ func newLab(t *testing.T) *lab {
 	server.Env = append(os.Environ(), "HOST="+serverAddress)
 	l.serve(server, fmt.Sprintf("%s:%d", serverAddress, serverPort))
 	l.dials = l.listen()
-	l.typed = newTyped(t, program(t), nil)
+	l.typed = newTyped(t, program, nil)
 	l.inside = []string{"ip", "netns", "exec", l.here}
 	for _, set := range [][2]string{{"server", fmt.Sprintf("http://%s:%d", serverAddress, serverPort)}, {"conversation", "c1"},
 		{"connectAtLaunch", "always"}, {"probe", "off"}} {
@@ -87,29 +123,6 @@ func newLab(t *testing.T) *lab {
 		require.Zero(t, code, out)
 	}
 	return l
-}
-
-// built is the program, made once for all tests that need it.
-var built struct {
-	sync.Once
-	path string
-	err  error
-}
-
-func program(t *testing.T) string {
-	built.Do(func() {
-		dir, err := os.MkdirTemp("", "handline-built-")
-		if err != nil {
-			built.err = err
-			return
-		}
-		built.path = filepath.Join(dir, "handline")
-		if out, err := exec.Command("go", "build", "-o", built.path, ".").CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("%w: %s", err, out)
-		}
-	})
-	require.NoError(t, built.err)
-	return built.path
 }
 
 // ip runs the command of that name.
@@ -297,19 +310,9 @@ func rounded(of []time.Duration) (text []string) {
 	return text
 }
 
-// soaking is how often a long series plays its scene.
-func soaking(t *testing.T) int {
-	if os.Getenv("HANDLINE_SOAK") != "1" {
-		t.Skip("a long series: HANDLINE_SOAK=1 runs it")
-	}
-	return 20
-}
-
-func TestPulledCable(t *testing.T)     { t.Parallel(); pulledCable(t, 2) }
-func TestPulledCableSoak(t *testing.T) { pulledCable(t, soaking(t)) }
-
-func pulledCable(t *testing.T, rounds int) {
-	l := newLab(t)
+// pulledOut takes the link away and gives it back.
+func pulledOut(l *lab, rounds int) {
+	t := l.t
 	began := time.Now()
 	l.run()
 	l.entry(began, 10*time.Second, isStatus(connection.Connected))
@@ -333,36 +336,39 @@ func pulledCable(t *testing.T, rounds int) {
 	t.Logf("offline shown after %v; first SYN %v, connected %v after the cable", rounded(shown), rounded(syn), rounded(back))
 }
 
-func TestAnotherWay(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
+// anotherWay changes gateway and address under a line that stands.
+func anotherWay(l *lab, rounds int) {
+	t := l.t
 	began := time.Now()
 	l.run()
 	l.entry(began, 10*time.Second, isStatus(connection.Connected))
 	time.Sleep(time.Second)
 
-	// Another gateway, as when a VPN comes up that keeps the address: the line is doubted, answers, and stays.
-	moved := time.Now()
-	l.ip("-n " + l.here + " route replace default via " + gateway2)
-	time.Sleep(5 * time.Second)
-	require.Empty(t, l.dials.since(moved))
+	var lost, back []time.Duration
+	from, to := laptop, laptopLater
+	for range rounds {
+		// Another gateway, as when a VPN comes up that keeps the address: the line is doubted, answers, and stays.
+		moved := time.Now()
+		l.ip("-n " + l.here + " route replace default via " + gateway2)
+		time.Sleep(5 * time.Second)
+		require.Empty(t, l.dials.since(moved))
 
-	// Another address, as on another Wi-Fi: the old line can never answer.
-	moved = time.Now()
-	l.ip("-n " + l.here + " addr del " + laptop + "/24 dev eth0") // takes the routes with it
-	l.ip("-n " + l.here + " addr add " + laptopLater + "/24 dev eth0")
-	l.ip("-n " + l.here + " route add default via " + gateway)
-	lost := l.entry(moved, 5*time.Second, isStatus(connection.Reconnecting))
-	back := l.entry(moved, 7*time.Second, isStatus(connection.Connected))
-	t.Logf("another address: noticed after %v, back after %v", lost.Round(10*time.Millisecond), back.Round(10*time.Millisecond))
+		// Another address, as on another Wi-Fi: the old line can never answer.
+		moved = time.Now()
+		l.ip("-n " + l.here + " addr del " + from + "/24 dev eth0") // takes the routes with it
+		l.ip("-n " + l.here + " addr add " + to + "/24 dev eth0")
+		l.ip("-n " + l.here + " route add default via " + gateway)
+		lost = append(lost, l.entry(moved, 5*time.Second, isStatus(connection.Reconnecting)))
+		back = append(back, l.entry(moved, 7*time.Second, isStatus(connection.Connected)))
+		from, to = to, from
+		time.Sleep(time.Second)
+	}
+	t.Logf("another address: noticed after %v, back after %v", rounded(lost), rounded(back))
 }
 
-func TestBlackHoleSeen(t *testing.T)     { t.Parallel(); blackHoleSeen(t, 3) }
-func TestBlackHoleSeenSoak(t *testing.T) { blackHoleSeen(t, soaking(t)) }
-
 // blackHoleSeen drops everything while someone looks, at moments spread over the time between two pings.
-func blackHoleSeen(t *testing.T, rounds int) {
-	l := newLab(t)
+func blackHoleSeen(l *lab, rounds int) {
+	t := l.t
 	began := time.Now()
 	l.run()
 	next := l.looking()
@@ -392,12 +398,9 @@ func blackHoleSeen(t *testing.T, rounds int) {
 	require.LessOrEqual(t, median(dead), 7*time.Second)
 }
 
-func TestBlackHoleUnseen(t *testing.T)     { t.Parallel(); blackHoleUnseen(t, 1) }
-func TestBlackHoleUnseenSoak(t *testing.T) { blackHoleUnseen(t, soaking(t)) }
-
 // blackHoleUnseen drops everything for 50 s while nobody looks.
-func blackHoleUnseen(t *testing.T, rounds int) {
-	l := newLab(t)
+func blackHoleUnseen(l *lab, rounds int) {
+	t := l.t
 	l.run()
 	time.Sleep(31 * time.Second) // somebody asked whether it runs, and is taken to look for half a minute
 	var noticed, back []time.Duration
@@ -418,11 +421,9 @@ func blackHoleUnseen(t *testing.T, rounds int) {
 	}
 }
 
-// A proxy is the only way out, with and without a password.
-func TestRealProxyEndToEnd(t *testing.T) {
-	t.Parallel()
-	need(t, "tinyproxy")
-	l := newLab(t)
+// proxyEndToEnd leaves a real proxy as the only way out, with and without a password.
+func proxyEndToEnd(l *lab, _ int) {
+	t := l.t
 	for port, auth := range map[string]string{"8001": "", "8002": "BasicAuth ann swordfish"} {
 		conf := filepath.Join(t.TempDir(), "tinyproxy.conf")
 		require.NoError(t, os.WriteFile(conf, fmt.Appendf(nil, "Port %s\nListen %s\nTimeout 600\nConnectPort %d\n%s\n",
