@@ -117,13 +117,23 @@ func onlySpace(b []byte, i int) error {
 	return nil
 }
 
-// stringEnd gives the index after the string that begins at i, or -1. It leaps from quote to quote, because most of
-// the bytes of a long frame lie inside strings.
+// stringEnd gives the index after the string that begins at i, or -1. Keys and the values beside them are short, so it
+// first walks a little; then it leaps from quote to quote, because most of the bytes of a long frame lie inside strings.
 func stringEnd(b []byte, i int) int {
 	if i >= len(b) || b[i] != '"' {
 		return -1
 	}
-	for i++; ; i++ {
+	i++
+	for _, c := range b[i:min(i+24, len(b))] {
+		if c == '"' {
+			return i + 1
+		}
+		if c == '\\' {
+			break
+		}
+		i++
+	}
+	for ; ; i++ {
 		n := bytes.IndexByte(b[i:], '"')
 		if n < 0 {
 			return -1
@@ -211,6 +221,14 @@ func text(value []byte) string {
 
 // integer gives the whole number that a value holds, and whether it holds one.
 func integer(value []byte) (int64, bool) {
+	if n, rest := int64(0), value; len(rest) > 0 && len(rest) <= 18 { // nearly always an id: digits that cannot overflow
+		for len(rest) > 0 && rest[0] >= '0' && rest[0] <= '9' {
+			n, rest = n*10+int64(rest[0]-'0'), rest[1:]
+		}
+		if len(rest) == 0 {
+			return n, true
+		}
+	}
 	n, err := strconv.ParseInt(string(value), 10, 64)
 	return n, err == nil && value[0] != '+'
 }

@@ -92,7 +92,11 @@ func (c *socketIO) Decode(frame []byte, binary bool) (Event, error) {
 	case '3', '6':
 		return Event{Kind: Beat}, nil
 	case '4':
-		return c.message(rest)
+		var e Event // filled in where it is: copying it up from below would cost as much as reading the packet
+		if err := c.message(&e, rest); err != nil {
+			return Event{}, err
+		}
+		return e, nil
 	}
 	return Event{}, fmt.Errorf("reading Engine.IO packet: unknown type %q", frame[0])
 }
@@ -120,9 +124,9 @@ func (c *socketIO) open(body []byte) (Event, error) {
 }
 
 // message reads a Socket.IO packet: <type>[<attachments>-][<namespace>,][<ack id>][JSON].
-func (c *socketIO) message(b []byte) (Event, error) {
+func (c *socketIO) message(e *Event, b []byte) error {
 	if len(b) == 0 {
-		return Event{}, errors.New("reading Socket.IO packet: empty")
+		return errors.New("reading Socket.IO packet: empty")
 	}
 	kind := b[0]
 	b = b[1:]
@@ -130,7 +134,7 @@ func (c *socketIO) message(b []byte) (Event, error) {
 	if kind == '5' || kind == '6' {
 		n, rest := digits(b)
 		if len(rest) == 0 || rest[0] != '-' || len(n) > 3 {
-			return Event{}, errors.New("reading Socket.IO packet: no attachment count")
+			return errors.New("reading Socket.IO packet: no attachment count")
 		}
 		attachments, _ = atoi(n)
 		b = rest[1:]
@@ -144,37 +148,39 @@ func (c *socketIO) message(b []byte) (Event, error) {
 		space, b = string(bytes.TrimRight(b[:end], "/")), b[min(end+1, len(b)):]
 	}
 	if space != c.namespace {
-		return Event{}, nil // another namespace's business
+		return nil // another namespace's business
 	}
 	id, body := digits(b)
 	switch kind {
 	case '0':
 		c.joined, c.filled = true, c.top
-		return Event{Kind: Ready, Gap: c.openHands()}, nil
+		e.Kind, e.Gap = Ready, c.openHands()
 	case '1':
-		return Event{Kind: Draining, Reason: "the server ended the session"}, nil
+		e.Kind, e.Reason = Draining, "the server ended the session"
 	case '2', '5':
-		return c.event(id, body, attachments)
+		return c.event(e, id, body, attachments)
 	case '3', '6':
-		return Event{Kind: Ack, ID: id, Body: body, Final: !c.openHands()}, nil
+		e.Kind, e.ID, e.Body, e.Final = Ack, id, body, !c.openHands()
 	case '4':
-		return refusal(body), nil
+		*e = refusal(body)
+	default:
+		return fmt.Errorf("reading Socket.IO packet: unknown type %q", kind)
 	}
-	return Event{}, fmt.Errorf("reading Socket.IO packet: unknown type %q", kind)
+	return nil
 }
 
 // event reads ["name", argument...]. OpenHands' own are walked only as far as needed; all others are taken as they are.
-func (c *socketIO) event(ack, body []byte, attachments int) (Event, error) {
+func (c *socketIO) event(e *Event, ack, body []byte, attachments int) error {
 	i := skipSpace(body, 0)
 	if i == len(body) || body[i] != '[' {
-		return Event{}, fmt.Errorf("reading Socket.IO event: %w", errNotArray)
+		return fmt.Errorf("reading Socket.IO event: %w", errNotArray)
 	}
 	name := skipSpace(body, i+1)
 	end := stringEnd(body, name)
 	if end < 0 {
-		return Event{}, errors.New("reading Socket.IO event: no name")
+		return errors.New("reading Socket.IO event: no name")
 	}
-	e := Event{Kind: Message, Name: body[name+1 : end-1], Body: body, Replay: !c.joined}
+	e.Kind, e.Name, e.Body, e.Replay = Message, body[name+1:end-1], body, !c.joined
 	if len(ack) > 0 {
 		c.reply = append(append(c.packet(c.reply[:0], "43"), ack...), "[]"...)
 		e.Reply = c.reply
@@ -182,18 +188,18 @@ func (c *socketIO) event(ack, body []byte, attachments int) (Event, error) {
 	if string(e.Name) == "oh_event" {
 		if comma := skipSpace(body, end); comma < len(body) && body[comma] == ',' {
 			e.Body = firstArgument(body[skipSpace(body, comma+1):])
-			if err := c.openHandsEvent(&e, &c.top); err != nil {
-				return Event{}, err
+			if err := c.openHandsEvent(e, &c.top); err != nil {
+				return err
 			}
 		}
 	} else if body[len(body)-1] != ']' {
-		return Event{}, fmt.Errorf("reading Socket.IO event: %w", errBroken)
+		return fmt.Errorf("reading Socket.IO event: %w", errBroken)
 	}
 	if attachments > 0 {
 		c.waiting, c.partial = attachments, Event{Kind: Message, Name: bytes.Clone(e.Name), Body: bytes.Clone(e.Body)}
-		return Event{}, nil
+		*e = Event{}
 	}
-	return e, nil
+	return nil
 }
 
 // attachment takes one binary frame; the event is told when its last one came.
