@@ -33,6 +33,7 @@ const (
 	byeTime     = 50 * time.Millisecond  // of politeness
 	publishEach = 250 * time.Millisecond // counters go to the machine at most this often
 	readLimit   = 16 << 20               // bytes of one message, after inflation
+	readBuffer  = 256 << 10              // bytes taken from the system at once: a quarter of it costs 7–45 % more in a flood
 	keepBuffer  = 1 << 20                // a larger read buffer is given back
 	heldLimit   = 8 << 20                // bytes of live messages held back while a gap is filled
 )
@@ -214,7 +215,7 @@ func (s *session) open(ctx context.Context) (*websocket.Conn, *network.Failure) 
 	}
 	ws, res, err := (&websocket.Dialer{
 		NetDialContext: connect, NetDialTLSContext: connect, HandshakeTimeout: s.connect + upgradeTime,
-		ReadBufferSize: 64 << 10, WriteBufferSize: 4 << 10, EnableCompression: s.opt.Compress != nil && s.opt.Compress(address),
+		ReadBufferSize: readBuffer, WriteBufferSize: 4 << 10, EnableCompression: s.opt.Compress != nil && s.opt.Compress(address),
 	}).DialContext(ctx, address.String(), header)
 	if err == nil {
 		return ws, nil
