@@ -150,11 +150,12 @@ func (s *session) apply(e *wire.Event) {
 		if s.listens.Load() {
 			s.overhear(e, fresh)
 		}
-		if !fresh && s.place.Dialect != wire.Session {
-			return // a repeat moves nothing: what was held back may lie behind what history brought
-		}
-		if fresh { // a session's event that came before it was stored has its place only now
+		if fresh {
 			s.deliver(e)
+		} else if !e.Replay && s.place.Dialect != wire.Session {
+			// A repeat that was held back may lie behind what history brought. One that a replay or history brings comes
+			// in order, and a session's has its number only now if it came before it was stored.
+			return
 		}
 	}
 	if len(e.Cursor) > 0 {

@@ -134,6 +134,7 @@ func (s *saver) pin(m persistence.Message) {
 func (s *saver) pinned(k bookKey, c persistence.Cursor) (persistence.Cursor, bool) {
 	m, pinned := s.pins[k]
 	switch {
+	case !pinned && s.behind[k]:
 	case !pinned:
 		c.Since = nil
 	case len(c.Since) == 0 && c.At != m.After:

@@ -29,6 +29,7 @@ type saver struct {
 	notes   []persistence.Entry
 	mail    []mailing
 	pins    map[bookKey]persistence.Message // in flight: it holds the conversation's cursor in its place
+	behind  map[bookKey]bool                // the cursors that are so
 	urgent  chan struct{}
 
 	asked chan chan<- error // to write all that is pending now, and say how it went
@@ -39,7 +40,7 @@ const mostNotes = 1000 // kept while the disk is full
 func newSaver(save func(persistence.Batch) error, log *slog.Logger) *saver {
 	return &saver{save: save, log: log, ready: make(chan struct{}, 1),
 		cursors: make(map[bookKey]persistence.Cursor), stored: make(map[bookKey]string),
-		pins: make(map[bookKey]persistence.Message), urgent: make(chan struct{}, 1),
+		pins: make(map[bookKey]persistence.Message), behind: make(map[bookKey]bool), urgent: make(chan struct{}, 1),
 		asked: make(chan chan<- error)}
 }
 
@@ -51,10 +52,12 @@ func mark(c persistence.Cursor) string {
 	return c.At
 }
 
-// keep remembers a cursor to store. One that has not moved is not stored again.
-func (s *saver) keep(identity, conversation string, c persistence.Cursor) {
+// keep remembers a cursor to store. One that has not moved is not stored again. behind says that the line has yet to
+// bring again what was applied since the cursor.
+func (s *saver) keep(identity, conversation string, c persistence.Cursor, behind bool) {
 	k := bookKey{identity, conversation}
 	s.mu.Lock()
+	s.behind[k] = behind
 	moved := s.stored[k] != mark(c)
 	if moved {
 		s.cursors[k] = c

@@ -41,7 +41,7 @@ const (
 // hands are what a session needs of its manager.
 type hands struct {
 	tell    func(context.Context, input)
-	keep    func(identity, conversation string, c persistence.Cursor)
+	keep    func(identity, conversation string, c persistence.Cursor, behind bool)
 	book    func(identity, conversation string) *journey
 	applied *atomic.Uint64  // events, since the app started
 	always  context.Context // ends with the manager: for what must be told even by a session that was hung up on
@@ -339,13 +339,14 @@ func (s *session) bye() {
 func (s *session) publish(ctx context.Context) {
 	s.marked.Store(false) // what changes from here on may not be in it
 	s.mu.Lock()
-	if !s.listens.Load() {
+	caughtUp := s.isReady && !s.state.syncing
+	if caughtUp && !s.listens.Load() {
 		s.journey.unmark()
 	}
 	n, c := s.state, s.journey.save()
 	s.mu.Unlock()
 	n.cursor, n.events = c.At, s.applied.Load()
-	s.keep(s.target.Identity(), s.place.Hello.Conversation, c)
+	s.keep(s.target.Identity(), s.place.Hello.Conversation, c, !caughtUp)
 	s.tell(ctx, n)
 }
 
