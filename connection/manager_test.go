@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -58,6 +59,7 @@ func TestAnHourOf503(t *testing.T) {
 func TestAnHourOfAcceptThenDrop(t *testing.T) {
 	inWorld(t, demo.Options{Mood: demo.Flapping}, func(w *world) {
 		w.pass(time.Hour)
+		w.t.Attr("dials-per-hour", strconv.Itoa(w.server.Dials()))
 		require.LessOrEqual(w.t, w.server.Dials(), 200)
 		require.Greater(w.t, w.server.Dials(), 10)
 	})

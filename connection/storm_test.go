@@ -1,7 +1,9 @@
 package connection
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +29,12 @@ func TestStorm(t *testing.T) {
 		m, _ := stable.step(moment{lost, dice.Float64()}, failed(1, network.Reset))
 		first[m.wakeAt(lost).Sub(lost).Milliseconds()/100]++
 	}
+	var shape []string
+	for slot := range int64(20) {
+		shape = append(shape, fmt.Sprintf("%.1f", 100*float64(first[slot])/fleet))
+	}
+	t.Attr("busiest-100ms-percent", fmt.Sprintf("%.1f", 100*busiest(first)))
+	t.Attr("percent-per-100ms", strings.Join(shape, " "))
 	require.LessOrEqual(t, busiest(first), 0.056, "share of the fleet in the busiest 100 ms of the first retry")
 
 	for attempt := 2; attempt <= 10; attempt++ {
@@ -39,6 +47,7 @@ func TestStorm(t *testing.T) {
 		if attempt < 5 {
 			limit = 0.02 // a second or two cannot be spread over more slots
 		}
+		t.Attr(fmt.Sprintf("busiest-10ms-percent-of-retry-%d", attempt), fmt.Sprintf("%.2f", 100*busiest(at)))
 		require.LessOrEqual(t, busiest(at), limit, "share in the busiest 10 ms of retry %d", attempt)
 	}
 }
