@@ -3,6 +3,8 @@ package tray
 import (
 	"context"
 	"iter"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,13 +18,25 @@ import (
 
 // recorder is a bar that remembers. Run's goroutine writes it; tests read it when everything is at rest.
 type recorder struct {
-	views   []View
-	notices []Notice
-	clicks  chan Click
+	views  []View
+	clicks chan Click
+
+	mu    sync.Mutex // notices also come by timers, which order nothing between the two
+	given []Notice
 }
 
-func (r *recorder) Show(v View)          { r.views = append(r.views, v) }
-func (r *recorder) Notify(n Notice)      { r.notices = append(r.notices, n) }
+func (r *recorder) notices() []Notice {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.given)
+}
+
+func (r *recorder) Show(v View) { r.views = append(r.views, v) }
+func (r *recorder) Notify(n Notice) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.given = append(r.given, n)
+}
 func (r *recorder) Clicks() <-chan Click { return r.clicks }
 
 // rig runs Run with a line that is fed by hand.
@@ -99,11 +113,11 @@ func TestRunWakesForAlerts(t *testing.T) {
 		r.snapshots <- down()
 		time.Sleep(outageAfter - time.Millisecond)
 		synctest.Wait()
-		require.Empty(t, r.notices)
+		require.Empty(t, r.notices())
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		require.Len(t, r.notices, 1)
-		require.Equal(t, "Connection lost", r.notices[0].Title)
+		require.Len(t, r.notices(), 1)
+		require.Equal(t, "Connection lost", r.notices()[0].Title)
 	})
 }
 
@@ -114,10 +128,10 @@ func TestRunIsToldOfAWake(t *testing.T) {
 		r.snapshots <- down()
 		time.Sleep(wakeQuiet - time.Millisecond)
 		synctest.Wait()
-		require.Empty(t, r.notices)
+		require.Empty(t, r.notices())
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		require.Len(t, r.notices, 1)
+		require.Len(t, r.notices(), 1)
 	})
 }
 

@@ -156,6 +156,24 @@ func eventID(t *testing.T, body []byte) string {
 	return strconv.Itoa(e.ID)
 }
 
+// record is a buffer that several processes may write to at once.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *record) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(b)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
 // typed is a user's Handline: a home of its own, the program running in it, and somebody who follows the events.
 type typed struct {
 	t       *testing.T
@@ -165,7 +183,7 @@ type typed struct {
 	inside  []string // the command that runs the app in a network of its own, nil = in everybody's
 	client  *diagnostics.Client
 	process *exec.Cmd
-	said    bytes.Buffer // everything any process of the program printed
+	said    record // everything any process of the program printed
 
 	mu      sync.Mutex
 	applied []string

@@ -11,7 +11,8 @@ version=1.58.0
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/handline-test/agent-server-$version
 
 python() {
-	for p in python3.14 python3.13 python3.12 python3 "$HOME"/.pyenv/versions/3.1[2-9]*/bin/python; do
+	shims=$(dirname "$(command -v python3 || echo none)") # where pyenv has its own, newer ones stand beside it
+	for p in python3.14 python3.13 python3.12 python3 "$HOME"/.pyenv/versions/3.1[2-9]*/bin/python "$shims"/../versions/3.1[2-9]*/bin/python; do
 		if "$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
 			echo "$p"
 			return
