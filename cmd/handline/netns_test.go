@@ -132,9 +132,12 @@ func (l *lab) ip(args string) {
 	require.NoError(l.t, err, "ip %s: %s", args, out)
 }
 
-func (l *lab) plugIn() {
+// plugIn gives when the link was up; its route follows at once.
+func (l *lab) plugIn() time.Time {
 	l.ip("-n " + l.here + " link set eth0 up")
+	up := time.Now()
 	l.ip("-n " + l.here + " route add default via " + gateway)
+	return up
 }
 
 func (l *lab) pullOut() { l.ip("-n " + l.here + " link set eth0 down") }
@@ -324,8 +327,7 @@ func pulledOut(l *lab, rounds int) {
 		time.Sleep(10 * time.Second) // immediate retries are rationed, six a minute
 		require.Empty(t, l.dials.since(pulled), "nobody dials into nothing")
 
-		plugged := time.Now()
-		l.plugIn()
+		plugged := l.plugIn()
 		back = append(back, l.entry(plugged, 2*time.Second, isStatus(connection.Connected)))
 		found := l.dials.since(plugged)
 		require.NotEmpty(t, found)
