@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -219,9 +220,11 @@ func (w *world) kills(dice *rand.Rand) {
 			w.start()
 		}
 	}
-	w.pipe.CutAfter(demo.ToClient, -1)
-	w.pipe.CutAfter(demo.ToServer, -1)
+	w.pipe.CutAfter(demo.ToClient, math.MaxInt)
+	w.pipe.CutAfter(demo.ToServer, math.MaxInt)
+	w.pipe.Cut()
 	w.pipe.Latency(0)
+	w.pass(time.Second)
 	w.until(Connected, time.Minute)
 	w.pass(time.Minute)
 	w.arrived(said...)
