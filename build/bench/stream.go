@@ -61,21 +61,24 @@ func packet(dice *rand.Rand, i, size int) string {
 	return head + prose(dice, size-len(head)-len(tail)) + tail
 }
 
-// prose is text of n bytes inside a JSON string, with the quotes and line ends that code has.
+// prose is text of n bytes inside a JSON string: code and the lines of a log, half and half.
 func prose(dice *rand.Rand, n int) string {
 	words := strings.Fields(`func return error if nil the of a package import string int byte range for var const type struct
-		def self class None True import from print list dict value key path file line test build run make error warning
-		expected got at in to and not is was with without server client socket message event cursor session 0 1 2 404 500`)
+		def self class None True from print list dict value key path file line test build run make warning expected got
+		at in to and not is was with without server client socket message event cursor session 0 1 2 404 500`)
+	word := func() string { return words[dice.IntN(len(words))] }
 	var sb strings.Builder
 	for sb.Len() < n {
-		switch dice.IntN(12) {
-		case 0:
-			sb.WriteString(`\n    `)
-		case 1:
-			sb.WriteString(`\"` + words[dice.IntN(len(words))] + `\" `)
-		default:
-			sb.WriteString(words[dice.IntN(len(words))] + " ")
+		if dice.IntN(2) == 0 {
+			fmt.Fprintf(&sb, `2026-11-22 04:%02d:%02d,%03d INFO [worker-%d] \"GET /api/%s/%d HTTP/1.1\" 200 in %d ms\n`,
+				dice.IntN(60), dice.IntN(60), dice.IntN(1000), dice.IntN(8), word(), dice.IntN(1000), dice.IntN(90))
+			continue
 		}
+		sb.WriteString(strings.Repeat("    ", dice.IntN(4)))
+		for range 4 + dice.IntN(8) {
+			sb.WriteString(word() + " ")
+		}
+		sb.WriteString(`= \"` + word() + `\"\n`)
 	}
 	return strings.TrimRight(sb.String()[:max(n, 0)], `\`)
 }
