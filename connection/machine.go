@@ -100,6 +100,7 @@ type machine struct {
 	silent     time.Time       // since when nothing answers, zero = something does
 	silences   int             // dials in this silence
 	outage     time.Time       // since when the line is not up, zero = it is, or was never asked for
+	dialled    time.Time       // when the latest dial began
 	readyAt    time.Time
 	due        time.Time // of the next dial or look, zero = none
 	strikes    int       // failures in a row of a cause that is final at the third

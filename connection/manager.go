@@ -155,7 +155,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer m.mail.close()
 	w := newWorks(m)
 	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	defer func() { timer.Stop() }()
 	state := newMachine(m.opt.Target, m.opt.Retry, m.opt.Heartbeat, time.Now())
 	state.outbox = newOutbox(m.messages(w))
 	m.mail.post(state.outbox.messages())
@@ -175,10 +175,11 @@ func (m *Manager) Run(ctx context.Context) error {
 			w.do(e)
 		}
 		m.publish(state, before)
-		if at := state.wakeAt(now); at.IsZero() {
-			timer.Stop()
-		} else {
-			timer.Reset(time.Until(at))
+		// A fresh timer each time: one that was set to later still wakes the machine at its old time, and each ping sets a
+		// deadline that its pong moves away.
+		timer.Stop()
+		if at := state.wakeAt(now); !at.IsZero() {
+			timer = time.NewTimer(time.Until(at))
 		}
 		if latest != nil && !state.busy() {
 			return w.stop()

@@ -88,7 +88,8 @@ func (t *turn) delay(f network.Failure, stable bool) time.Duration {
 	case f.Silent:
 		switch age := t.now.Sub(t.silent); {
 		case age < 2*time.Minute:
-			return r.within(n, 2*time.Second, c)
+			// A dial that waited was a pause in itself: a second one would only be time in which nobody knocks.
+			return max(r.within(n, 2*time.Second, c)-t.spent(), time.Duration(c*float64(300*time.Millisecond)))
 		case age < 62*time.Minute:
 			return r.within(n, 10*time.Second, c)
 		}
@@ -103,6 +104,14 @@ func (t *turn) delay(f network.Failure, stable bool) time.Duration {
 	}
 	slow := Retry{Initial: time.Minute, Factor: r.Factor, Max: 5 * time.Minute, Jitter: r.Jitter}
 	return slow.rung(n-r.Attempts, c)
+}
+
+// spent is how long the dial that has just failed took, 0 = it was no dial.
+func (t *turn) spent() time.Duration {
+	if t.phase != Dialing {
+		return 0
+	}
+	return t.now.Sub(t.dialled)
 }
 
 // suspect asks for a look at the portal after two failures in a row that smell of one. Portals stand between this

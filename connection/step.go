@@ -197,6 +197,7 @@ func (t *turn) dial() {
 	}
 	t.session++
 	t.live, t.phase, t.due, t.asleep = true, Dialing, time.Time{}, false
+	t.dialled = t.now
 	t.pulse, t.syncing = pulse{}, false
 	t.outbox.listens = t.outbox.awaits(t.target.Identity())
 	d := dial{session: t.session, target: t.target, connect: 10 * time.Second, wake: t.wake, listen: t.outbox.listens}

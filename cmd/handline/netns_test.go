@@ -303,7 +303,7 @@ func (l *lab) looking() (next func(from time.Time, most time.Duration, fits func
 
 func median(of []time.Duration) time.Duration {
 	of = slices.Sorted(slices.Values(of))
-	return of[len(of)/2]
+	return (of[(len(of)-1)/2] + of[len(of)/2]) / 2
 }
 
 func rounded(of []time.Duration) (text []string) {
@@ -368,6 +368,9 @@ func anotherWay(l *lab, rounds int) {
 	t.Logf("another address: noticed after %v, back after %v", rounded(lost), rounded(back))
 }
 
+// watched is the time between two pings while someone looks.
+const watched = 4500 * time.Millisecond
+
 // blackHoleSeen drops everything while someone looks, at moments spread over the time between two pings.
 func blackHoleSeen(l *lab, rounds int) {
 	t := l.t
@@ -387,7 +390,7 @@ func blackHoleSeen(l *lab, rounds int) {
 			last = x.LastHeard
 			return !was.IsZero() && last.After(was) && x.Quality != ""
 		})
-		time.Sleep(time.Duration(float64(5*time.Second) * (float64(i) + 0.5) / float64(rounds)))
+		time.Sleep(time.Duration(float64(watched) * (float64(i) + 0.5) / float64(rounds)))
 		cut := time.Now()
 		l.drop(true)
 		poor = append(poor, next(cut, 7500*time.Millisecond, func(x connection.Snapshot) bool { return x.Quality == connection.Poor }))
