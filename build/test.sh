@@ -17,14 +17,16 @@ for os in darwin windows; do
 	CGO_ENABLED=0 GOOS=$os GOARCH=arm64 go vet ./...
 done
 
-# The race detector is worth ten times its time in the scripts of faults, so they are few under it and many without. The
-# rooms that drive whole programs, browsers and panels run without it: systray races with itself.
+# The race detector costs ten times the time, so under it the long series of the line are short. The rooms that drive
+# whole programs, browsers and panels run without it: systray races with itself.
 whole='/cmd/handline$|/tray/native$|/build'
+line='handline/connection'
 step go test, with the race detector
-HANDLINE_SCRIPTS=150 HANDLINE_CUTS=20 go test -race -timeout 20m $(go list ./... | grep -vE "$whole")
+go test -race -timeout 20m $(go list ./... | grep -vE "$whole" | grep -vx "$line")
+HANDLINE_SCRIPTS=60 HANDLINE_CUTS=20 go test -race -short -timeout 20m "$line"
+
+step the line, in full
+go test -timeout 20m "$line"
 
 step whole programs
 go test -timeout 30m $(go list ./... | grep -E "$whole")
-
-step ten thousand scripts of faults
-go test -timeout 20m -run 'RandomFaults|CutAnywhere' ./connection
