@@ -50,7 +50,10 @@ type lab struct {
 // labs counts the namespaces of this process, whose names are everybody's on the machine.
 var labs atomic.Int32
 
-func TestCable(t *testing.T) { playScenes(t, false) }
+func TestCable(t *testing.T) {
+	t.Parallel()
+	playScenes(t, false)
+}
 
 // Each scene twenty times: HANDLINE_SOAK=1.
 func TestCableSoak(t *testing.T) {
