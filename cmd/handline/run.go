@@ -50,11 +50,7 @@ func (r runCmd) Run(c *console) error {
 	}
 	defer app.close()
 	app.login, _ = c.loginItem() // without one, the menu does not offer it
-	// The app lives for weeks on a heap of a megabyte, and receiving allocates nothing: collecting early costs no time
-	// that could be measured and saves two megabytes.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
-	}
+	thrifty()
 	for _, note := range app.notes {
 		fmt.Fprintf(c.err, "handline: %s\n", note)
 	}
@@ -63,6 +59,19 @@ func (r runCmd) Run(c *console) error {
 	}
 	fmt.Fprintln(c.out, "Handline runs without a menu-bar icon. See handline status; end it with Ctrl-C or handline quit.")
 	return app.run(c.ctx)
+}
+
+// thrifty fits the runtime to an app that lives for weeks and does little. The heap is a megabyte and receiving allocates
+// nothing: collecting early costs no time that could be measured and saves two megabytes. A second processor is woken
+// only to find nothing to do: without it an idle minute has a third fewer context switches and a quarter less CPU time,
+// and a flood of events costs no more. Whoever sets GOGC or GOMAXPROCS is obeyed.
+func thrifty() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 }
 
 // alreadyRunning is no failure: what was wanted is there, and who starts Handline again wants to see it.
