@@ -22,6 +22,7 @@ done
 whole='/cmd/handline$|/tray/native$|/build'
 line='handline/connection'
 step go test, with the race detector
+# shellcheck disable=SC2046 # no package has a space in its path
 go test -race -timeout 20m $(go list ./... | grep -vE "$whole" | grep -vx "$line")
 HANDLINE_SCRIPTS=60 HANDLINE_CUTS=20 go test -race -short -timeout 20m "$line"
 
@@ -29,4 +30,5 @@ step the line, in full
 go test -timeout 20m "$line"
 
 step whole programs
+# shellcheck disable=SC2046
 go test -timeout 30m $(go list ./... | grep -E "$whole")

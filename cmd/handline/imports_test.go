@@ -116,7 +116,8 @@ func TestSystemsOwnCodeStaysInItsRooms(t *testing.T) {
 		}
 		require.Empty(t, r.CgoFiles, "%s uses cgo", name)
 		require.Empty(t, r.MFiles, "%s has Objective-C", name)
-		require.Empty(t, r.IgnoredGoFiles, "%s has files for some systems only", name)
+		ours := slices.DeleteFunc(slices.Clone(r.IgnoredGoFiles), func(f string) bool { return strings.HasSuffix(f, "_test.go") })
+		require.Empty(t, ours, "%s has files for some systems only", name) // tests of one system's network may be
 		for _, f := range r.GoFiles {
 			for _, s := range systems {
 				require.False(t, strings.HasSuffix(strings.TrimSuffix(f, ".go"), "_"+s), "%s/%s is for one system", name, f)
