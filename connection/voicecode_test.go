@@ -267,7 +267,7 @@ func TestGarbageAmongGoodFrames(t *testing.T) {
 
 // The scripts of faults that the other dialects are held to.
 func TestRandomFaultsOfVoiceCode(t *testing.T) {
-	scripts, first := number64("HANDLINE_SCRIPTS", 40), number64("HANDLINE_SEED", 1)
+	scripts, first := number64("HANDLINE_SCRIPTS", 150), number64("HANDLINE_SEED", 1)
 	for name, o := range voiceVersions() {
 		if o.Proposed {
 			continue // it replays what is older than what a crashed client remembers

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
@@ -75,6 +76,8 @@ func inWorld(t *testing.T, o demo.Options, story func(w *world)) {
 			Deliver: w.deliver, Load: w.load, Save: w.save, Outbox: w.outbox, Enqueue: w.enqueue,
 			Portal: func(context.Context) network.Portal { return network.Portal{} },
 		}
+		chance := rand.New(rand.NewPCG(o.Seed, 11))
+		w.opt.Chance = chance.Float64 // only the loop of the one manager that lives throws it
 		w.rewire(o)
 		if o.Key != "" {
 			w.opt.Secret = func(context.Context, string) (string, error) { return o.Key, nil }

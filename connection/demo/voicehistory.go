@@ -131,11 +131,11 @@ func (v *voice) subscribe(m voiceRequest) error {
 	} else if len(m.LastSeq) > 0 && (json.Unmarshal(m.LastSeq, &from) != nil || from < 0) {
 		return v.fault("invalid_subscribe", "last_seq must be a non-negative integer")
 	}
-	all := v.history(c)
-	if _, known := v.places[c]; !known {
+	if _, known := v.places[c]; !known { // what happens from here on is told too; some of it may be in the history as well
 		log, _ := v.after(c, 0)
 		v.places[c] = len(log)
 	}
+	all := v.history(c)
 	fresh := all[min(from, len(all)):]
 	size := 200
 	n := 0
