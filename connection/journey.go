@@ -16,6 +16,7 @@ type journey struct {
 	order   []string // names by age: a ring from oldest
 	oldest  int
 	portion portion  // of a history; not stored
+	tooBig  bool     // the next event is more than the server's socket carries; not stored
 	rumour  string   // the latest message of a user that came before it was stored
 	since   []string // ids applied after the bookmark, while there is one
 	marked  bool

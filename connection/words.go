@@ -101,6 +101,12 @@ var phrases = map[string]phrase{
 	"throttled": {"The server asks for a pause",
 		"Too many connections or requests reached it in a short time.",
 		"Wait. Handline returns by itself. Close other clients if this goes on."},
+	"throttled/crowd": {"Too many follow this conversation",
+		"The server lets only so many clients follow one conversation at a time, and all places are taken.",
+		"Close other windows and clients of this conversation. Handline keeps trying."},
+	"throttled/slow": {"Events came faster than the line took them",
+		"The server cut the line, and keeps what is left.",
+		"Wait a moment. Handline goes on where it stopped."},
 	"draining": {"The server is restarting",
 		"It said so before it went.",
 		"Wait a moment. Handline reconnects by itself."},
@@ -119,6 +125,9 @@ var phrases = map[string]phrase{
 	"too-big": {"A message was too big",
 		"One message was larger than Handline or the server accepts.",
 		"Shorten what you send, or read the conversation in the browser."},
+	"too-big/event": {"An event was too big for the line",
+		"The server's socket does not carry it, so Handline asks for it another way.",
+		"Wait a moment. Handline reconnects by itself."},
 	"plaintext": {"Your key would travel unencrypted",
 		"Anybody on the way to {host} could read it, because the address begins with http.",
 		"Use https, or tick Allow on this network in Settings."},
@@ -180,6 +189,12 @@ func variant(f network.Failure, server string) string {
 		return "/refused"
 	case f.Cause == network.NotSetUp && server != "":
 		return "/conversation"
+	case f.Cause == network.Throttled && f.Detail == "slow_consumer":
+		return "/slow"
+	case f.Cause == network.Throttled && strings.HasPrefix(f.Detail, "Too many connections"):
+		return "/crowd"
+	case f.Cause == network.TooBig && f.Verdict == network.Retry && f.Status == 1013:
+		return "/event"
 	case f.Cause != network.NotABackend:
 		return ""
 	case f.Status == 404:
@@ -221,10 +236,11 @@ func isStarting(f network.Failure) bool {
 	return f.Cause == network.Unavailable && (strings.Contains(f.Detail, "starting") || strings.Contains(f.Detail, "being resumed"))
 }
 
-// pause says how long the server asked to be left alone. Before a sandbox the waiting is Handline's own manners.
+// pause says how long the server asked to be left alone. Before a sandbox, and after a close frame, which cannot name a
+// time, the waiting is Handline's own manners.
 func pause(f network.Failure) string {
 	switch {
-	case f.After <= 0, f.Cause == network.Asleep, isStarting(f):
+	case f.After <= 0, f.Cause == network.Asleep, isStarting(f), f.Status == 1013:
 		return ""
 	case f.After < 100*time.Second:
 		return fmt.Sprintf(" It asks for %d s.", (f.After+time.Second-1)/time.Second)

@@ -68,12 +68,15 @@ func troubles() []network.Failure {
 		{Cause: network.Gone, Verdict: network.Final, Status: 4004, Detail: "Conversation not found"},
 		{Cause: network.Asleep, After: time.Minute, Detail: "the sandbox is paused"},
 		{Cause: network.Throttled, Host: host, Status: 429, After: 42 * time.Second, Detail: "HTTP 429"},
+		{Cause: network.Throttled, Status: 1013, After: 30 * time.Second, Detail: "Too many connections for this conversation"},
+		{Cause: network.Throttled, Status: 1013, Detail: "slow_consumer"},
 		{Cause: network.Draining, Status: 1012, Detail: "service restart"},
 		{Cause: network.Unavailable, Host: host, Status: 503, After: 5 * time.Minute, Detail: "HTTP 503"},
 		{Cause: network.Unavailable, Host: far, After: 3 * time.Second, Detail: "the sandbox is starting"},
 		{Cause: network.Protocol, Host: host, Verdict: network.Thrice, Status: 1002, Detail: "closed with 1002"},
 		{Cause: network.Protocol, Host: host, Verdict: network.Thrice, Status: 404, Detail: "requests are answered and the WebSocket is not (HTTP 404): a proxy before the server may block it"},
 		{Cause: network.TooBig, Status: 1009, Detail: "closed with 1009"},
+		{Cause: network.TooBig, Status: 1013, Detail: "frame_too_large"},
 		{Cause: network.Plaintext, Host: "192.168.1.20:3000", Verdict: network.Final},
 		{Cause: network.LocalNetwork, Host: "192.168.1.20:3000", Silent: true},
 		{Cause: network.KeychainLocked},
@@ -125,7 +128,7 @@ func TestWordsOfEveryCause(t *testing.T) {
 }
 
 func TestWordsKeepTheirForm(t *testing.T) {
-	verbs := []string{"Add", "Allow", "Ask", "Change", "Check", "Choose", "Enter", "Install", "Open", "Reconnect", "Renew", "Resume", "Set",
+	verbs := []string{"Add", "Allow", "Ask", "Change", "Check", "Choose", "Close", "Enter", "Install", "Open", "Reconnect", "Renew", "Resume", "Set",
 		"Shorten", "Start", "Unlock", "Update", "Use", "Wait", "Wait."}
 	for _, f := range troubles() {
 		w := Explain(f, "https://openhands.example/prefix")

@@ -17,6 +17,7 @@ import (
 	"handline/connection/wire"
 	"handline/diagnostics"
 	"handline/persistence"
+	"handline/tray/native"
 )
 
 // listen opens the API's socket. The home's lock says that a socket found there is left from a crash. Its directory is
@@ -82,7 +83,11 @@ func (a *app) api() diagnostics.API {
 		Bundle: func(ctx context.Context, titles bool) (diagnostics.Bundle, error) {
 			return a.bundle(ctx, titles, a.checks.Last())
 		},
-		Quit: a.askToQuit,
+		Draft:        &a.draft,
+		SignIns:      a.signIns,
+		Muted:        a.isMuted,
+		AllowNotices: func(ctx context.Context) error { return native.OpenSettings(ctx, native.NoticeSettings) },
+		Quit:         a.askToQuit,
 	}
 }
 
@@ -102,6 +107,15 @@ func (a *app) setKey(ctx context.Context, server, key string) error {
 		return err
 	}
 	return a.line.Do(ctx, connection.KeyChanged{})
+}
+
+// storeSignIn keeps the key that a login with a browser has ended with.
+func (a *app) storeSignIn(ctx context.Context, server, key string) error {
+	key, err := persistence.CleanKey(key)
+	if err != nil {
+		return fmt.Errorf("storing the key: %w", err)
+	}
+	return a.setKey(ctx, server, key)
 }
 
 // mostConversations is how many the server is asked for.
@@ -140,9 +154,10 @@ func (a *app) history(ctx context.Context, after string, each func(diagnostics.E
 	if err != nil {
 		return err
 	}
-	if place.Hello.Conversation == "" || place.Dialect != wire.SocketIO && place.Dialect != wire.Events {
+	if place.Hello.Conversation == "" || place.Dialect == wire.VoiceCode {
 		return backend.ErrNoQuestion
 	}
+	place.Hello.Cursor = after
 	codec, err := wire.New(place.Dialect, place.Hello)
 	if err != nil {
 		return err

@@ -37,9 +37,13 @@ func (c *Client) History(ctx context.Context, p wire.Place, after string, each f
 	case p.Dialect == wire.SocketIO:
 		return c.v0History(ctx, p, after, each)
 	case p.Dialect == wire.Events:
-		return c.eventHistory(ctx, p, after, each)
+		stamp, id := wire.EventsCursor(after)
+		return c.eventHistory(ctx, p, mark{id: id, stamp: stamp}, each)
+	case p.Dialect == wire.Session:
+		seq, id := wire.SessionCursor(after)
+		return c.eventHistory(ctx, p, mark{id: id, known: seq + 1}, each)
 	}
-	return nil // the session socket brings everything itself
+	return nil // voice-code's socket brings everything itself
 }
 
 // v0History pages by id: start_id is inclusive, and ids have holes.
@@ -67,35 +71,49 @@ func (c *Client) v0History(ctx context.Context, p wire.Place, after string, each
 	}
 }
 
+// mark is where an agent-server's history is to begin: after an event, where the server knows it.
+type mark struct {
+	id    string
+	stamp string // else at this time
+	known int64  // or after so many events
+}
+
 // eventHistory pages by event: page_id is the first event of the page. The server knows where an event is in its log,
 // whatever its clock did, so the cursor's own event is asked for and left out. Only where it does not know it (it was
-// never kept) the time decides.
-func (c *Client) eventHistory(ctx context.Context, p wire.Place, after string, each func([]byte) error) error {
-	stamp, id := wire.EventsCursor(after)
+// never kept) the time decides, or the count.
+func (c *Client) eventHistory(ctx context.Context, p wire.Place, after mark, each func([]byte) error) error {
 	path := "api/conversations/" + url.PathEscape(p.Hello.Conversation) + "/events/search"
 	q := url.Values{"limit": {fmt.Sprint(pageSize)}}
-	first := id != ""
+	first, skip := after.id != "", int64(0)
+	fromElsewhere := func() {
+		q.Del("page_id")
+		since(q, after.stamp)
+		first, skip = false, after.known
+	}
 	if first {
-		q.Set("page_id", id)
+		q.Set("page_id", after.id)
 	} else {
-		since(q, stamp)
+		fromElsewhere()
 	}
 	for {
 		next, err := c.page(ctx, p.Base, path, q, sessionKey(p.Hello.Key), func(item []byte) error {
-			if first {
+			switch {
+			case first:
 				first = false
 				var event struct{ ID string }
-				if json.Unmarshal(item, &event) != nil || event.ID != id {
+				if json.Unmarshal(item, &event) != nil || event.ID != after.id {
 					return errMoved
 				}
+				return nil
+			case skip > 0:
+				skip--
 				return nil
 			}
 			return each(item)
 		})
 		switch {
 		case errors.Is(err, errMoved):
-			q.Del("page_id")
-			since(q, stamp)
+			fromElsewhere()
 			continue
 		case status(err) == http.StatusNotFound:
 			return gone(p.Base.Host, "no such conversation")

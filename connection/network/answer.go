@@ -91,7 +91,7 @@ func ClosedWith(code int, text string) Failure {
 	case 1001, 1012:
 		f.Cause = Draining
 	case 1013:
-		f.Cause, f.After = Throttled, 30*time.Second
+		f.Cause, f.After = overloaded(f.Detail)
 	case 1009:
 		f.Cause = TooBig
 	case 1002, 1003, 1007, 1010:
@@ -113,6 +113,18 @@ func ClosedWith(code int, text string) Failure {
 		f.Detail = fmt.Sprintf("closed with %d", f.Status)
 	}
 	return f
+}
+
+// overloaded tells the agent-server's reasons for "try again later" apart. It drops a client that reads too slowly, and
+// one whose next event is larger than a frame of its session socket may be; both lose nothing if they come back at once.
+func overloaded(reason string) (Cause, time.Duration) {
+	switch reason {
+	case "frame_too_large":
+		return TooBig, 0
+	case "slow_consumer":
+		return Throttled, 0
+	}
+	return Throttled, 30 * time.Second
 }
 
 func status(code int) string { return fmt.Sprintf("HTTP %d", code) }

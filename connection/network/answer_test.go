@@ -124,7 +124,7 @@ func TestCloseCodes(t *testing.T) {
 	}{
 		{0, ""}, {1000, ""}, {1000, "bye"}, {1001, "going away"}, {1002, ""}, {1003, ""}, {1005, ""}, {1006, "unexpected EOF"},
 		{1007, "bad utf-8"}, {1008, "policy"}, {1009, ""}, {1010, ""}, {1011, "internal error"}, {1012, "service restart"},
-		{1013, "Too many connections for this conversation"}, {1013, "slow_consumer"}, {1014, ""}, {4001, "Authentication failed"},
+		{1013, "Too many connections for this conversation"}, {1013, "slow_consumer"}, {1013, "frame_too_large"}, {1014, ""}, {4001, "Authentication failed"},
 		{4004, "Conversation not found"}, {4321, "app\x1b[31m says\r\nno https://u:p@h/x?key=1 " + strings.Repeat("a", 200)},
 	} {
 		fmt.Fprintf(&b, "%4d %-45.45q %s\n", row.code, row.text, line(ClosedWith(row.code, row.text)))

@@ -40,9 +40,12 @@ func newEvents(h Hello) *events {
 }
 
 // EventsCursor splits a cursor of the events dialect into the server's time, as the server wrote it, and the event's
-// id. Both are "" for the start.
+// id. Both are "" for the start. In a cursor of the session dialect it finds the id, which is as good here, and no time.
 func EventsCursor(cursor string) (stamp, id string) {
 	stamp, id, _ = strings.Cut(cursor, " ")
+	if len(stamp) < len("2006-01-02T15:04:05") {
+		stamp = ""
+	}
 	return stamp, id
 }
 

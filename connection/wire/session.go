@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // session speaks the agent-server's /sockets/session/{id} (from 1.45): events in envelopes, numbered, replay first and
@@ -14,9 +15,13 @@ import (
 //
 // The rules are: only durable.seq moves the cursor; what is at or below through_seq was missed and is a replay; a
 // transient event may come again as a durable one, under the same id; unknown frames and fields are ignored.
+//
+// A cursor is a seq with the id of the event that bore it: the socket asks for the one, and the history over HTTP knows
+// only the other.
 type session struct {
 	agentServer
-	after   int64 // highest seq known, -1 = none
+	after   int64  // highest seq known, -1 = none
+	at      []byte // the cursor's text
 	through int64 // highest seq of the replay, -1 = none
 	ready   bool
 	synced  bool
@@ -27,10 +32,28 @@ type sessionFrame struct{ kind, seq, event, through, code, details []byte }
 
 func newSession(h Hello) *session {
 	c := &session{agentServer: agentServer{h, "session"}, after: -1, through: -1}
-	if n, ok := integer([]byte(h.Cursor)); ok && n >= 0 {
-		c.after = n
-	}
+	c.after, _ = SessionCursor(h.Cursor)
 	return c
+}
+
+// SessionCursor splits a cursor of the session dialect into its seq, -1 for the start, and the event's id, "" where it
+// is not known. A cursor of another dialect is the start.
+func SessionCursor(cursor string) (seq int64, id string) {
+	number, id, _ := strings.Cut(cursor, " ")
+	if n, ok := integer([]byte(number)); ok && n >= 0 {
+		return n, id
+	}
+	return -1, ""
+}
+
+// reach moves the cursor to the event.
+func (c *session) reach(seq int64, id []byte) []byte {
+	c.after = seq
+	c.at = strconv.AppendInt(c.at[:0], seq, 10)
+	if len(id) > 0 {
+		c.at = append(append(c.at, ' '), id...)
+	}
+	return c.at
 }
 
 // Request asks for everything after the cursor; -1 is the whole history.
@@ -88,8 +111,7 @@ func (c *session) sync(f sessionFrame) Event {
 		c.through = n
 	}
 	if c.after > c.through {
-		c.after = c.through
-		e.Cursor = strconv.AppendInt(nil, c.through, 10)
+		e.Cursor = c.reach(c.through, nil)
 	}
 	e.More = c.after < c.through
 	return e
@@ -132,8 +154,7 @@ func (c *session) numbered(seq, body []byte, a agentEvent) (Event, error) {
 		e.Agent = a.agent()
 	}
 	if n > c.after {
-		c.after = n
-		e.Cursor = seq
+		e.Cursor = c.reach(n, a.id)
 	}
 	return e, nil
 }
@@ -156,11 +177,13 @@ func (c *session) transient(f sessionFrame) (Event, error) {
 	return e, nil
 }
 
-// Item reads one event of the history over HTTP, which knows no seq: it has no place among this dialect's cursors.
+// Item reads one event of the history over HTTP, which knows no seq and lists the log in its order: the events are
+// counted from the cursor. That cannot be wrong but for an event that the server cannot read any more and leaves out; the
+// count is short by it then, and the socket repeats an event. History is asked before the socket is, never beside it.
 func (c *session) Item(body []byte) (Event, error) {
 	a, err := readAgentEvent(body)
 	if err != nil {
 		return Event{}, fmt.Errorf("reading event of the history: %w", err)
 	}
-	return Event{Kind: Message, ID: a.id, Name: a.kind, Body: body, Replay: true}, nil
+	return Event{Kind: Message, ID: a.id, Name: a.kind, Body: body, Cursor: c.reach(c.after+1, a.id), Replay: true}, nil
 }
