@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"handline/connection/wire"
 	"handline/persistence"
 )
 
@@ -16,7 +17,7 @@ type journey struct {
 	order   []string // names by age: a ring from oldest
 	oldest  int
 	portion portion  // of a history; not stored
-	tooBig  bool     // the next event is more than the server's socket carries; not stored
+	tooBig  bool     // an event is more than the agent-server's session socket carries; not stored
 	rumour  string   // the latest message of a user that came before it was stored
 	since   []string // ids applied after the bookmark, while there is one
 	marked  bool
@@ -95,6 +96,13 @@ func (j *journey) remember(id []byte) bool {
 	j.order[j.oldest] = name
 	j.oldest = (j.oldest + 1) % remembered
 	return true
+}
+
+// needsEvents says whether of an agent-server's two sockets only the events socket can go on from here: it carries events
+// of any size, and a cursor of its own means nothing to the session socket. The other way round is no trouble.
+func (j *journey) needsEvents() bool {
+	stamp, _ := wire.EventsCursor(string(j.cursor))
+	return j.tooBig || stamp != ""
 }
 
 // reached moves the cursor.

@@ -5,9 +5,11 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"handline/connection/demo"
 	"handline/persistence"
 )
 
@@ -70,4 +72,28 @@ func TestTheWindowAgreesWithASet(t *testing.T) {
 			seen[n] = true
 		}
 	}
+}
+
+func TestAnEventTooLargeForTheSessionSocketCostsOneReconnect(t *testing.T) {
+	inWorld(t, demo.Options{Dialect: demo.AgentServer, Mood: demo.Quiet, Frame: 370}, func(w *world) {
+		w.until(Connected, time.Minute)
+		require.Equal(t, "session", w.manager.Snapshot().Dialect)
+		w.server.Publish(20) // a few of them are too large
+		w.pass(5 * time.Second)
+		s := w.manager.Snapshot()
+		require.Equal(t, Connected, s.Status)
+		require.Equal(t, "events", s.Dialect)
+		require.Less(t, time.Since(s.Since), 4*time.Second)
+		w.whole()
+
+		// It goes on there, after a crash too.
+		w.crash()
+		w.server.Publish(20)
+		w.start()
+		w.until(Connected, time.Minute)
+		w.pass(time.Second)
+		require.Equal(t, "events", w.manager.Snapshot().Dialect)
+		w.server.Publish(20)
+		w.whole()
+	})
 }

@@ -167,8 +167,8 @@ func (s *session) prepare(ctx context.Context) *network.Failure {
 	}
 	s.journey = s.book(s.target.Identity(), h.Conversation)
 	h.Cursor, h.Portion = string(s.journey.cursor), s.journey.portion.kb
-	if stamp, _ := wire.EventsCursor(h.Cursor); stamp != "" && s.target.Dialect == wire.Auto && s.place.Dialect == wire.Session {
-		s.place.Dialect = wire.Events // a journey goes on as it began: the session socket does not know this cursor
+	if s.place.Dialect == wire.Session && s.journey.needsEvents() {
+		s.place.Dialect = wire.Events
 	}
 	s.state.agent = s.place.Agent
 	if s.codec, err = wire.New(s.place.Dialect, *h); err != nil {
@@ -176,31 +176,7 @@ func (s *session) prepare(ctx context.Context) *network.Failure {
 	}
 	s.tell(ctx, located{session: s.session, dialect: string(s.place.Dialect), conversation: h.Conversation,
 		title: s.place.Title, agent: s.place.Agent})
-	if s.journey.tooBig {
-		if err := s.goAround(ctx); err != nil {
-			return fail(err)
-		}
-	}
 	return nil
-}
-
-// goAround asks the server's history for the event that its session socket does not carry, and for what follows. Where
-// the history has nothing new either, the socket would only say the same again.
-func (s *session) goAround(ctx context.Context) error {
-	before := s.cursor()
-	err := errors.ErrUnsupported
-	if s.opt.History != nil {
-		err = s.catchUp(ctx)
-		s.mu.Lock()
-		s.state.heard = time.Now()
-		s.mu.Unlock()
-	}
-	s.publish(ctx) // what was applied must be stored, whatever becomes of the dial
-	if err == nil && s.cursor() == before || errors.Is(err, errors.ErrUnsupported) || noHistory(err) {
-		return network.Failure{Cause: network.TooBig, Verdict: network.Thrice, Host: s.place.Base.Host, Detail: "the server's history does not have it"}
-	}
-	s.journey.tooBig = err != nil
-	return err
 }
 
 func (s *session) mayCarry(key string, u *url.URL) error {

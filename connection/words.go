@@ -126,7 +126,7 @@ var phrases = map[string]phrase{
 		"One message was larger than Handline or the server accepts.",
 		"Shorten what you send, or read the conversation in the browser."},
 	"too-big/event": {"An event was too big for the line",
-		"The server's socket does not carry it, so Handline asks for it another way.",
+		"The server's newer socket does not carry it. Handline changes to the older one, which does.",
 		"Wait a moment. Handline reconnects by itself."},
 	"plaintext": {"Your key would travel unencrypted",
 		"Anybody on the way to {host} could read it, because the address begins with http.",

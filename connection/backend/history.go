@@ -36,12 +36,8 @@ func (c *Client) History(ctx context.Context, p wire.Place, after string, each f
 		return nil
 	case p.Dialect == wire.SocketIO:
 		return c.v0History(ctx, p, after, each)
-	case p.Dialect == wire.Events:
-		stamp, id := wire.EventsCursor(after)
-		return c.eventHistory(ctx, p, mark{id: id, stamp: stamp}, each)
-	case p.Dialect == wire.Session:
-		seq, id := wire.SessionCursor(after)
-		return c.eventHistory(ctx, p, mark{id: id, known: seq + 1}, each)
+	case p.Dialect == wire.Events, p.Dialect == wire.Session:
+		return c.eventHistory(ctx, p, after, each)
 	}
 	return nil // voice-code's socket brings everything itself
 }
@@ -71,29 +67,24 @@ func (c *Client) v0History(ctx context.Context, p wire.Place, after string, each
 	}
 }
 
-// mark is where an agent-server's history is to begin: after an event, where the server knows it.
-type mark struct {
-	id    string
-	stamp string // else at this time
-	known int64  // or after so many events
-}
-
 // eventHistory pages by event: page_id is the first event of the page. The server knows where an event is in its log,
 // whatever its clock did, so the cursor's own event is asked for and left out. Only where it does not know it (it was
-// never kept) the time decides, or the count.
-func (c *Client) eventHistory(ctx context.Context, p wire.Place, after mark, each func([]byte) error) error {
+// never kept) the time decides, or else the count. Either socket's cursor will do.
+func (c *Client) eventHistory(ctx context.Context, p wire.Place, after string, each func([]byte) error) error {
 	path := "api/conversations/" + url.PathEscape(p.Hello.Conversation) + "/events/search"
 	q := url.Values{"limit": {fmt.Sprint(pageSize)}}
-	first, skip := after.id != "", int64(0)
-	fromElsewhere := func() {
+	stamp, id := wire.EventsCursor(after)
+	first, skip := id != "", int64(0)
+	byOtherMeans := func() {
 		q.Del("page_id")
-		since(q, after.stamp)
-		first, skip = false, after.known
+		since(q, stamp)
+		seq, _ := wire.SessionCursor(after)
+		first, skip = false, seq+1
 	}
 	if first {
-		q.Set("page_id", after.id)
+		q.Set("page_id", id)
 	} else {
-		fromElsewhere()
+		byOtherMeans()
 	}
 	for {
 		next, err := c.page(ctx, p.Base, path, q, sessionKey(p.Hello.Key), func(item []byte) error {
@@ -101,7 +92,7 @@ func (c *Client) eventHistory(ctx context.Context, p wire.Place, after mark, eac
 			case first:
 				first = false
 				var event struct{ ID string }
-				if json.Unmarshal(item, &event) != nil || event.ID != after.id {
+				if json.Unmarshal(item, &event) != nil || event.ID != id {
 					return errMoved
 				}
 				return nil
@@ -113,7 +104,7 @@ func (c *Client) eventHistory(ctx context.Context, p wire.Place, after mark, eac
 		})
 		switch {
 		case errors.Is(err, errMoved):
-			fromElsewhere()
+			byOtherMeans()
 			continue
 		case status(err) == http.StatusNotFound:
 			return gone(p.Base.Host, "no such conversation")

@@ -1,7 +1,9 @@
 package demo
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -129,11 +131,11 @@ func (a agent) resend(k *socket, r *http.Request, c *conversation, pump func() e
 		}
 		again = slices.DeleteFunc(a.history(c), func(e event) bool { return naive(e.at) < q.Get("after_timestamp") })
 	}
-	return a.pages(k, again, pump, func(e event) any { return agentShape(e) })
+	return a.pages(k, again, pump, func(e event) error { return k.json(agentShape(e)) })
 }
 
 // pages sends events a hundred at a time, with between after each page; slowly in that mood.
-func (a agent) pages(k *socket, all []event, between func() error, shape func(event) any) error {
+func (a agent) pages(k *socket, all []event, between func() error, send func(event) error) error {
 	mood, _ := a.now()
 	page := 100
 	if mood == SlowReplay {
@@ -141,7 +143,7 @@ func (a agent) pages(k *socket, all []event, between func() error, shape func(ev
 	}
 	for part := range slices.Chunk(all, page) {
 		for _, e := range part {
-			if err := k.json(shape(e)); err != nil {
+			if err := send(e); err != nil {
 				return err
 			}
 		}
@@ -197,7 +199,7 @@ func (a agent) sessionSocket(k *socket, r *http.Request, c *conversation) {
 		return
 	}
 	from := min(max(after+1, 0), len(history))
-	err = a.pages(k, history[from:], func() error { return nil }, func(e event) any { return durable(e) })
+	err = a.pages(k, history[from:], func() error { return nil }, func(e event) error { return a.durable(k, e) })
 	if err != nil || k.json(transient(a.fullState(c))) != nil {
 		return
 	}
@@ -205,7 +207,7 @@ func (a agent) sessionSocket(k *socket, r *http.Request, c *conversation) {
 		fresh, _ := a.after(c, place)
 		place += len(fresh)
 		for _, e := range fresh {
-			if err := k.sessionEvent(e); err != nil {
+			if err := a.sessionEvent(k, e); err != nil {
 				return err
 			}
 		}
@@ -220,18 +222,35 @@ func (a agent) sessionSocket(k *socket, r *http.Request, c *conversation) {
 }
 
 // sessionEvent sends what happens. Every ninth event comes as transient before it is stored, and again as durable.
-func (k *socket) sessionEvent(e event) error {
+func (a agent) sessionEvent(k *socket, e event) error {
 	switch {
 	case e.kind == turned:
 		return k.json(transient(agentShape(e)))
 	case e.seq < 0:
 		return nil
-	case e.seq%9 == 8:
+	case e.seq%9 == 8 && a.carries(durable(e)):
 		if err := k.json(transient(agentShape(e))); err != nil {
 			return err
 		}
 	}
+	return a.durable(k, e)
+}
+
+// durable sends an event that is kept. One that is too large ends the socket: the client has to get it another way.
+func (a agent) durable(k *socket, e event) error {
+	if !a.carries(durable(e)) {
+		k.bye(websocket.CloseTryAgainLater, "frame_too_large")
+		return errTooLarge
+	}
 	return k.json(durable(e))
+}
+
+var errTooLarge = errors.New("frame too large")
+
+// carries says whether a frame is one for the session socket.
+func (a agent) carries(frame any) bool {
+	b, err := json.Marshal(frame)
+	return err != nil || len(b) <= cmp.Or(a.opt.Frame, 4<<20)
 }
 
 func durable(e event) any {

@@ -55,6 +55,8 @@ type Options struct {
 	Runtime string
 	// Rotating gives the app server's runtime another address and key whenever its socket has ended.
 	Rotating bool
+	// Frame is how many bytes a frame of the agent-server's session socket may have, 0 = 4 MiB.
+	Frame int
 	// Proposed makes the voice-code server speak what was documented or proposed and no release ever spoke: replay with
 	// message_ack, and a heartbeat.
 	Proposed bool
