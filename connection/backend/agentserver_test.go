@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,16 @@ func TestRealSessionSocketResumesWithoutAHole(t *testing.T) {
 	at := slices.Index(got, middle.id)
 	require.Equal(t, p.log(t, id), append(slices.Clone(got[:at+1]), rest...))
 
+	// The history over HTTP begins at the same cursors, and counts on from them.
+	c := &Client{}
+	place.Hello.Cursor = middle.cursor
+	rest, cursors := history(t, c, place, fresh(t, place, middle.cursor), middle.cursor)
+	require.Equal(t, p.log(t, id)[at+1:], rest)
+	last := len(cursors) - 1
+	require.Equal(t, fmt.Sprintf("%d %s", at+1+last, rest[last]), cursors[last])
+	more, _ := history(t, c, place, fresh(t, place, ""), strconv.Itoa(at))
+	require.Equal(t, rest, more)
+
 	// Live: two events, not replayed.
 	p.say(t, id, "live")
 	live := []heard{l.next(t), l.next(t)}
@@ -206,10 +217,10 @@ func TestRealEventsSocketIsLiveAndTheHistoryFillsTheGap(t *testing.T) {
 	again, _ := history(t, c, place, l.codec, stamp+" 00000000-0000-0000-0000-000000000001")
 	require.Subset(t, again, log[200:])
 	require.Less(t, len(again), len(log), "the overlap is short")
-	// A cursor of another dialect, and one that makes no sense: all of it.
-	for _, odd := range []string{"41", "yesterday"} {
-		again, _ = history(t, c, place, l.codec, odd)
-		require.Equal(t, log, again)
+	// The session socket's cursors do here too. One that makes no sense: all of it.
+	for cursor, from := range map[string]int{"41": 42, "41 " + log[40]: 41, "41 unknown": 42, "yesterday": 0} {
+		again, _ = history(t, c, place, l.codec, cursor)
+		require.Equal(t, log[from:], again, cursor)
 	}
 }
 
