@@ -157,6 +157,10 @@ func (a *app) history(ctx context.Context, after string, each func(diagnostics.E
 	if place.Hello.Conversation == "" || place.Dialect == wire.VoiceCode {
 		return backend.ErrNoQuestion
 	}
+	stamp, _ := wire.EventsCursor(after)
+	if place.Dialect == wire.Session && (stamp != "" || a.line.Snapshot().Dialect == string(wire.Events)) {
+		place.Dialect = wire.Events // the line may have changed to the older socket, whose cursors read otherwise
+	}
 	place.Hello.Cursor = after
 	codec, err := wire.New(place.Dialect, place.Hello)
 	if err != nil {
