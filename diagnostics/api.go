@@ -47,6 +47,14 @@ type API struct {
 	Checks *Rounds
 	// Bundle gathers the report that may be given to others; titles lets the conversation's title in.
 	Bundle func(ctx context.Context, titles bool) (Bundle, error)
+	// Draft is the message that is being written in a window.
+	Draft *Draft
+	// SignIns log in with a browser instead of a key, one at a time.
+	SignIns *SignIns
+	// Muted says whether the system keeps Handline's notifications from being shown.
+	Muted func(context.Context) bool
+	// AllowNotices opens the system's page on which that can be changed.
+	AllowNotices func(context.Context) error
 	// Quit begins the end of the app and returns at once.
 	Quit func()
 }
@@ -115,6 +123,9 @@ func Handler(a API) http.Handler {
 		"/v1/key":           {"POST": a.key},
 		"/v1/window":        {"POST": a.window},
 		"/v1/demo":          {"GET": a.demo, "POST": a.demo},
+		"/v1/sign-in":       {"GET": a.signIn, "POST": a.startSignIn, "DELETE": a.stopSignIn},
+		"/v1/notices":       {"GET": a.notices, "POST": a.allowNotices},
+		"/v1/draft":         {"GET": a.draft, "PUT": a.putDraft},
 		"/v1/send":          {"POST": a.send},
 		"/v1/outbox":        {"GET": a.outbox},
 		outboxPath:          {"POST": a.decide},
@@ -151,8 +162,9 @@ func (a API) status(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// watch streams whole snapshots, the latest at once. Somebody who watches wants to see the line die, so the pulse is
-// quick while the stream is open.
+// watch streams whole snapshots, the latest at once, and with outbox the messages too: a browser opens six connections to
+// one server, so a window must do with one. Somebody who watches wants to see the line die, so the pulse is quick while
+// the stream is open.
 func (a API) watch(w http.ResponseWriter, r *http.Request) error {
 	ctx, stop := context.WithCancel(r.Context())
 	var looking sync.WaitGroup
@@ -161,9 +173,24 @@ func (a API) watch(w http.ResponseWriter, r *http.Request) error {
 	defer stop()
 
 	s := newStream(w)
+	var turn sync.Mutex // one event after the other
+	tell := func(name string, v any) bool {
+		turn.Lock()
+		defer turn.Unlock()
+		return s.send(name, v) == nil // else the reader has gone
+	}
+	if r.URL.Query().Has("outbox") {
+		looking.Go(func() {
+			for all := range a.Line.WatchOutbox(ctx) {
+				if !tell("outbox", Outbox{listed(all)}) {
+					break
+				}
+			}
+		})
+	}
 	for snap := range a.Line.Watch(ctx) {
-		if s.send("snapshot", snap) != nil {
-			break // the reader has gone
+		if !tell("snapshot", snap) {
+			break
 		}
 	}
 	return nil
@@ -357,6 +384,23 @@ func (a API) demo(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	answer(w, http.StatusOK, map[string]string{"server": a.DemoServer()})
+	return nil
+}
+
+// notices tells whether notifications are shown.
+func (a API) notices(w http.ResponseWriter, r *http.Request) error {
+	answer(w, http.StatusOK, map[string]bool{"muted": a.Muted(r.Context())})
+	return nil
+}
+
+func (a API) allowNotices(w http.ResponseWriter, r *http.Request) error {
+	if err := read(w, r, &struct{}{}); err != nil {
+		return err
+	}
+	if err := a.AllowNotices(r.Context()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"handline/connection"
@@ -115,6 +116,33 @@ func possible(verbs []connection.Verb) string {
 		words = append(words, string(v))
 	}
 	return "Possible now: " + strings.Join(words, ", ") + "."
+}
+
+// Draft is a message that is being written, so that a page that is loaded anew, or another window, goes on with it. It
+// lives as long as Handline does and is on no disk. Its zero value is ready, and anyone may use it at any time.
+type Draft struct {
+	mu   sync.Mutex
+	text string
+}
+
+func (a API) draft(w http.ResponseWriter, _ *http.Request) error {
+	a.Draft.mu.Lock()
+	o := Outgoing{a.Draft.text}
+	a.Draft.mu.Unlock()
+	answer(w, http.StatusOK, o)
+	return nil
+}
+
+func (a API) putDraft(w http.ResponseWriter, r *http.Request) error {
+	var o Outgoing
+	if err := readUpTo(w, r, &o, maxOutgoing); err != nil {
+		return err
+	}
+	a.Draft.mu.Lock()
+	a.Draft.text = o.Text
+	a.Draft.mu.Unlock()
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // Send stores a message for the conversation of the line. It goes out when its turn comes.

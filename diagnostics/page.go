@@ -48,8 +48,9 @@ func NewPages(p Pages) *Pages {
 	return &p
 }
 
-// Panes are the names of the page's panes, in their order.
-func Panes() []string { return []string{"overview", "diagnostics", "activity", "settings"} }
+// Panes are the places in the page that a link may lead to: its panes in their order, and the box for a message, which
+// stands in activity.
+func Panes() []string { return []string{"overview", "diagnostics", "activity", "settings", "message"} }
 
 // Link leads into one new window, once, and not for long. It is a secret: it travels through pipes and private files,
 // never through a process's arguments.

@@ -122,12 +122,11 @@ func (r *Rounds) leave(n *round) {
 	}
 }
 
-// entry is what the timeline keeps of a report.
+// entry is what the timeline keeps of a report: one sentence, which reads as the line's own do.
 func entry(r Report) persistence.Entry {
-	e := persistence.Entry{At: r.At, Kind: "diagnosis", Text: r.Summary, Server: identity(r.Server)}
+	e := persistence.Entry{At: r.At, Kind: "diagnosis", Text: "Diagnosis: " + r.Summary, Server: identity(r.Server)}
 	if f, failed := r.Worst(); failed {
-		e.Text += ": " + f.Saw
-		e.Cause = string(f.Code)
+		e.Text, e.Cause = "Diagnosis: "+f.Saw, string(f.Code)
 	}
 	return e
 }

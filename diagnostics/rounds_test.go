@@ -75,7 +75,7 @@ func TestALatecomerHearsEverything(t *testing.T) {
 		require.Equal(t, "Issues detected: Server is unreachable", rounds.Last().Summary)
 		require.Len(t, s.notes, 1)
 		require.Equal(t, persistence.Entry{Kind: "diagnosis", Server: "http://server.example", Cause: "refused",
-			Text: "Issues detected: Server is unreachable: Nothing is listening"}, s.notes[0])
+			Text: "Diagnosis: Nothing is listening"}, s.notes[0])
 	})
 }
 

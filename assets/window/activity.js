@@ -3,6 +3,7 @@ import { call } from "./api.js";
 import * as words from "./words.js";
 import { clone, current, parts, put, show, use } from "./page.js";
 import { share } from "./overview.js";
+import { run } from "./actions.js";
 
 const root = document.getElementById("activity");
 const is = parts(root);
@@ -12,6 +13,7 @@ let later;
 
 is("filter").addEventListener("change", draw);
 is("search").addEventListener("input", draw);
+is("set-up").addEventListener("click", (e) => run("set-up", e.currentTarget));
 
 // update loads anew where something happened that the timeline tells of, while the pane is seen.
 export function update(s) {

@@ -46,13 +46,22 @@ export const blob = async (path) => (await ask("GET", path)).blob();
 // started anew may be of another version, with another page.
 function trusted(res) {
   if (res.headers.get("Handline-Proof") !== proof) throw gone();
-  if (res.headers.get("Handline-Version") !== document.documentElement.dataset.version) location.reload();
+  if (res.headers.get("Handline-Version") !== document.documentElement.dataset.version) {
+    live = true; // it may be told what this page would lose
+    location.reload();
+  }
+}
+
+// farewell says something while the page goes; nobody hears the answer.
+export function farewell(path, body) {
+  if (!live) return;
+  fetch(path, { method: "PUT", keepalive: true, headers: { "Handline-Token": token, "Content-Type": "application/json" }, body: JSON.stringify(body) }).catch(() => {});
 }
 
 // follow reads a stream and calls on(name, value) for each event. It returns when the stream ends.
 export async function follow(path, on, signal) {
   const res = await ask("GET", path, undefined, signal);
-  const watch = path === "v1/watch";
+  const watch = path.startsWith("v1/watch");
   if (watch) live = true;
   try {
     await read(res, on, signal);

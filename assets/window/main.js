@@ -4,6 +4,7 @@ import { current, show, tell } from "./page.js";
 import * as overview from "./overview.js";
 import * as diagnose from "./diagnose.js";
 import * as activity from "./activity.js";
+import * as outbox from "./outbox.js";
 import * as settings from "./settings.js";
 import * as welcome from "./welcome.js";
 
@@ -23,17 +24,28 @@ function arrange(moved) {
   if (!moved) return;
   document.getElementById("main").scrollTop = 0;
   tell(pane === "overview" ? null : lost);
-  if (pane === "activity") activity.load();
+  if (pane === "activity") {
+    activity.load();
+    outbox.arrive();
+    if (location.hash === "#message") write();
+  }
   if (pane === "settings") settings.load();
   if (pane === "overview") overview.refreshToday();
 }
 addEventListener("hashchange", () => arrange(true));
 
+// write leads to the box. The address is then the pane's, so that it can be asked for again.
+function write() {
+  history.replaceState(null, "", "#activity");
+  requestAnimationFrame(() => outbox.focus());
+}
+
 const hear = (name, s) => {
+  if (name === "outbox") return outbox.hear(s);
   if (name !== "snapshot") return;
   snapshot = s;
   if (lost) tell(lost = null);
-  for (const pane of [overview, diagnose, activity]) pane.update(s);
+  for (const pane of [overview, diagnose, activity, outbox]) pane.update(s);
   arrange(false);
   if (!document.documentElement.dataset.ready) performance.mark("ready");
   document.documentElement.dataset.ready = "yes";
@@ -46,13 +58,14 @@ function lose(why) {
   if (lost !== why && current() !== "overview") tell(why);
   lost = why;
   overview.lose(why);
+  outbox.lose();
 }
 
 // listen follows the line for as long as the page lives.
 async function listen() {
   for (let wait = 500; ; wait = Math.min(wait * 1.5, 5000)) {
     try {
-      await follow("v1/watch", (name, s) => { wait = 500; hear(name, s); });
+      await follow("v1/watch?outbox", (name, s) => { wait = 500; hear(name, s); });
       lose(away);
     } catch (e) {
       lose(e.status === 403 || e.status === 404 ? over : away);

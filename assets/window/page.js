@@ -49,7 +49,13 @@ export async function attempt(button, what) {
 }
 
 const panes = ["overview", "diagnostics", "activity", "settings"];
-export const current = () => (panes.includes(location.hash.slice(1)) ? location.hash.slice(1) : "overview");
+
+// current is the pane that the address names. "message" is the box in Activity.
+export function current() {
+  const name = location.hash.slice(1);
+  if (name === "message") return "activity";
+  return panes.includes(name) ? name : "overview";
+}
 
 // turn shows another pane and, where it is named, gives one of its parts the focus.
 export function turn(pane, focus) {

@@ -1,8 +1,9 @@
 // Settings: each field is checked as it is typed, in the server's own words, and stored when it is left.
 import { call } from "./api.js";
-import { current, parts, put, show, tell } from "./page.js";
+import { attempt, current, parts, put, show, tell } from "./page.js";
 import { fill } from "./conversations.js";
 import { host } from "./words.js";
+import { offer } from "./signin.js";
 
 const root = document.getElementById("settings");
 const is = parts(root);
@@ -20,7 +21,18 @@ export async function load() {
     showAll();
   } catch (e) { return tell(e); }
   list();
+  notices();
+  signIn();
 }
+
+// A server that has a login with a browser offers it. The key goes to Handline, and the page hears that it is there.
+const login = offer(is("sign-in"), list);
+const signIn = async () => show(is("sign-in-row"), await login());
+
+// What the system keeps from being shown is said where notifications are chosen.
+const notices = () => call("GET", "v1/notices").then(({ muted }) => show(is("muted"), muted)).catch(() => {});
+addEventListener("focus", () => { if (current() === "settings") notices(); });
+is("allow-notices").addEventListener("click", (e) => attempt(e.currentTarget, () => call("POST", "v1/notices", {})));
 
 const at = (c, path) => path.split(".").reduce((v, name) => v?.[name], c);
 
@@ -72,7 +84,7 @@ function store(path, value, field) {
       return;
     }
     showAll(field);
-    if (path === "server") list();
+    if (path === "server") { list(); signIn(); }
   });
   return queue;
 }

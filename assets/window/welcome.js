@@ -4,6 +4,7 @@ import { attempt, parts, put, show, turn } from "./page.js";
 import { fill } from "./conversations.js";
 import { changed, complaint, refusal } from "./settings.js";
 import { host } from "./words.js";
+import { offer } from "./signin.js";
 
 const root = document.getElementById("welcome");
 const is = parts(root);
@@ -94,8 +95,25 @@ server.querySelector("form").addEventListener("submit", (e) => attempt(e.submitt
     said(key, p ? "" : "This server needs no key, or has yours already.");
     return p ? step(key) : choose(p);
   }
+  await signIn();
   step(key);
 }));
+
+// Where the server lets one sign in with a browser, that comes before the key. It ends the step as a key does.
+const login = offer(is("sign-in"), async () => {
+  if (active && key.classList.contains("now")) await settle("You are signed in.");
+});
+const signIn = async () => show(is("sign-in"), await login());
+
+// settle ends the step of the key, if the server takes what it has now.
+async function settle(text) {
+  const p = await look();
+  problem(key, p && p.code !== "not-offered" ? p : null);
+  if (p && p.code !== "not-offered") return p;
+  keyField.value = "";
+  said(key, text);
+  choose(p);
+}
 
 // look asks the server for its conversations: the answer tells whether it is there and takes the key.
 const look = () => fill(document.getElementById("w-talk"), "");
@@ -111,21 +129,10 @@ key.querySelector("form").addEventListener("submit", (e) => attempt(e.submitter,
     config = await call("PUT", "v1/config", changed(config, "allowPlaintext", [...config.allowPlaintext, new URL(config.server).origin]));
   }
   await call("POST", "v1/key", { key: value });
-  const p = await look();
+  const p = await settle("Kept in the keychain.");
   show(key.querySelector(".allow"), p?.code === "plaintext" || allow.checked);
-  problem(key, p && p.code !== "not-offered" ? p : null);
-  if (p && p.code !== "not-offered") return;
-  keyField.value = "";
-  said(key, "Kept in the keychain.");
-  choose(p);
 }));
-is("skip").addEventListener("click", (e) => attempt(e.currentTarget, async () => {
-  const p = await look();
-  problem(key, p && p.code !== "not-offered" ? p : null);
-  if (p && p.code !== "not-offered") return;
-  said(key, "None.");
-  choose(p);
-}));
+is("skip").addEventListener("click", (e) => attempt(e.currentTarget, () => settle("None.")));
 
 const select = document.getElementById("w-talk");
 const id = document.getElementById("w-talk-id");

@@ -32,6 +32,26 @@ const agents = {
 };
 export const agent = (a) => agents[a] ?? "Not known";
 
+// state is what a message's state is called, and became what that means; a reason that is known says it better.
+const states = {
+  queued: "Queued", sending: "Sending", accepted: "Accepted", confirmed: "Confirmed", failed: "Failed", held: "Held", unknown: "Unknown",
+};
+export const state = (name) => states[name] ?? name;
+
+export function became(m, connected) {
+  if (m.why) return m.why;
+  switch (m.state) {
+    case "queued": return connected ? "It goes out when its turn comes." : "It will be sent when the line returns.";
+    case "sending": return "It is on its way.";
+    case "accepted": return "The server has taken it and has not shown it yet.";
+    case "confirmed": return "It is in the conversation.";
+    case "failed": return "The server did not take it.";
+    case "held": return "It waited for more than an hour.";
+    case "unknown": return "It may have arrived.";
+  }
+  return "";
+}
+
 const dialects = { socketio: "Socket.IO", events: "events", session: "session", voicecode: "voice code" };
 export const dialect = (d) => dialects[d] ?? "";
 
@@ -41,6 +61,11 @@ export function host(server) {
     const u = new URL(server);
     return u.host + (u.pathname === "/" ? "" : u.pathname);
   } catch { return server; }
+}
+
+// origin is a server without its path, as messages name it.
+export function origin(server) {
+  try { return new URL(server).origin; } catch { return ""; }
 }
 
 const two = (n) => String(n).padStart(2, "0");

@@ -300,6 +300,20 @@ func (t *tab) press(key string) {
 	t.do("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": strings.ReplaceAll(key, " ", "Space"), "windowsVirtualKeyCode": code})
 }
 
+// chord presses a key with others held: 1 Alt, 2 Ctrl, 4 Meta.
+func (t *tab) chord(key string, held int) {
+	t.t.Helper()
+	for _, kind := range []string{"rawKeyDown", "keyUp"} {
+		t.do("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": key, "code": key, "modifiers": held, "windowsVirtualKeyCode": 13})
+	}
+}
+
+// leave closes the page.
+func (t *tab) leave() {
+	t.t.Helper()
+	t.do("Page.close", nil)
+}
+
 // pick chooses an option as a person would.
 func (t *tab) pick(selector, value string) {
 	t.t.Helper()

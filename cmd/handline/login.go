@@ -119,28 +119,14 @@ func (c *console) browserKey(server string) (string, error) {
 	asker := &backend.Client{Dialer: network.Dialer{Proxy: a.proxy}, MayCarry: a.mayCarry}
 	login, err := asker.StartLogin(c.ctx, server)
 	if err != nil {
-		return "", loginTrouble(err)
+		return "", diagnostics.SignInProblem(err)
 	}
 	fmt.Fprintf(c.out, "Open this page and check that it shows the code %s:\n\n  %s\n\nWaiting until you have said yes there. Ctrl-C ends it.\n", login.Code, login.URL)
 	key, err := asker.AwaitKey(c.ctx, login)
 	if err != nil {
-		return "", loginTrouble(err)
+		return "", diagnostics.SignInProblem(err)
 	}
 	return persistence.CleanKey(key)
-}
-
-// loginTrouble says what to do where the browser gave no key.
-func loginTrouble(err error) error {
-	var f network.Failure
-	switch {
-	case errors.Is(err, backend.ErrLoginDenied):
-		return &diagnostics.Problem{Code: "denied", Text: "The login was declined in the browser", Advice: "Run the command again if that was a mistake."}
-	case errors.Is(err, backend.ErrLoginExpired):
-		return &diagnostics.Problem{Code: "expired", Text: "The code was not used in time", Advice: "Run the command again for a new one."}
-	case errors.As(err, &f) && f.Cause == network.NotABackend && f.Verdict == network.Final:
-		return &diagnostics.Problem{Code: "no-login", Text: "This server has no login with a browser", Advice: "Enter its key with: handline login"}
-	}
-	return err
 }
 
 // setKey has the running app store a key, so that it goes on with it at once; "" removes it. Where none runs it goes to

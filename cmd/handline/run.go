@@ -123,15 +123,19 @@ type app struct {
 	openWindow func(ctx context.Context, pane string) error
 	browse     func(ctx context.Context, url string) error
 	pages      *diagnostics.Pages
+	draft      diagnostics.Draft
+	signIns    *diagnostics.SignIns
 	trial      *trial
-	login      native.LoginItem // the zero value is none, as in the demo
-	muted      atomic.Bool      // the system shows no notifications of Handline's
-	asked      chan struct{}    // muted has changed
+	login      native.LoginItem           // the zero value is none, as in the demo
+	muted      atomic.Bool                // the system shows no notifications of Handline's
+	asked      chan struct{}              // muted has changed
+	denied     func(context.Context) bool // asks the system, and where it has not been asked before, the user
 }
 
 // join wires the whole app. It is the only place that does. Nothing is dialled yet; the caller closes the app.
 func join(home *persistence.Home, w world, token string) (*app, error) {
-	a := &app{home: home, feed: new(diagnostics.Feed), watched: w.dial == nil, quit: make(chan struct{}, 1), woke: make(chan struct{}, 1), asked: make(chan struct{}, 1)}
+	a := &app{home: home, feed: new(diagnostics.Feed), watched: w.dial == nil, quit: make(chan struct{}, 1), woke: make(chan struct{}, 1), asked: make(chan struct{}, 1),
+		denied: native.NoticesDenied}
 	loaded, err := persistence.LoadConfig(home.Config())
 	if err != nil {
 		return nil, err

@@ -45,7 +45,10 @@ func newScene(t *testing.T, o demo.Options, change func(*persistence.Config)) *s
 	require.NoError(t, err)
 	s := &scene{t: t, dir: t.TempDir(), leads: map[string]string{}, trust: trust}
 	require.NoError(t, os.Chmod(s.dir, 0o700))
-	o.Dialect, o.Key, o.TLS = demo.V0, sceneKey, cert
+	if o.Dialect == "" {
+		o.Dialect = demo.V0
+	}
+	o.Key, o.TLS = sceneKey, cert
 	if o.Conversations == nil {
 		o.Conversations = []string{demo.DefaultConversation, otherTalk}
 	}
@@ -96,6 +99,20 @@ func (s *scene) start() {
 	go func() { ended <- app.run(ctx); app.close() }()
 	s.end = sync.OnceFunc(func() { stop(); require.NoError(s.t, <-ended) })
 	s.t.Cleanup(s.end)
+}
+
+// store puts messages into the outbox of a Handline that does not run.
+func (s *scene) store(all ...persistence.Message) {
+	s.t.Helper()
+	state, _, err := persistence.OpenState(s.app.home.State())
+	require.NoError(s.t, err)
+	defer state.Close()
+	for _, m := range all {
+		kept, err := state.Enqueue(m)
+		require.NoError(s.t, err)
+		m.ID = kept.ID
+		require.NoError(s.t, state.Write(persistence.Batch{Put: []persistence.Message{m}}))
+	}
 }
 
 func (s *scene) listen(name string, serve func(net.Listener)) {

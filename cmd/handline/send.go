@@ -38,11 +38,11 @@ func (k sendCmd) Run(c *console) error {
 		return err
 	}
 	if st, err := client.Status(c.ctx); err != nil || st.Snapshot.Status != connection.Connected {
-		fmt.Fprintln(c.out, "Queued. It will be sent when the line returns.")
+		fmt.Fprintln(c.out, became(m, false))
 		return nil
 	}
 	if k.NoWait {
-		fmt.Fprintln(c.out, "Queued.")
+		fmt.Fprintln(c.out, became(m, true))
 		return nil
 	}
 	return c.follow(client, m)
@@ -86,19 +86,34 @@ func (c *console) follow(client *diagnostics.Client, m connection.Message) error
 
 // outcome says what became of a message, and what to do where that is the reader's.
 func outcome(m connection.Message) string {
-	said := strings.ToUpper(m.State[:1]) + m.State[1:] + "."
-	if m.Why != "" {
-		said += " " + clean(m.Why)
-	}
+	said := became(m, true)
 	switch m.State {
-	case connection.Queued:
-		return said + " It will be sent when the line is ready."
 	case connection.Sending, connection.Accepted:
-		return said + " The server has not shown it yet; see: handline outbox"
+		return said + " See: handline outbox"
 	case connection.Failed, connection.Held, connection.Unknown:
 		return said + " Decide with: handline outbox " + string(m.Verbs[0]) + " " + m.ID
 	}
 	return said
+}
+
+// became is a message's state and what that means; a reason that is known says it better. The window says the same.
+func became(m connection.Message, connected bool) string {
+	means := clean(m.Why)
+	if means == "" {
+		means = map[string]string{
+			connection.Queued:    "It will be sent when the line returns.",
+			connection.Sending:   "It is on its way.",
+			connection.Accepted:  "The server has taken it and has not shown it yet.",
+			connection.Confirmed: "It is in the conversation.",
+			connection.Failed:    "The server did not take it.",
+			connection.Held:      "It waited for more than an hour.",
+			connection.Unknown:   "It may have arrived.",
+		}[m.State]
+		if m.State == connection.Queued && connected {
+			means = "It goes out when its turn comes."
+		}
+	}
+	return strings.ToUpper(m.State[:1]) + m.State[1:] + ". " + means
 }
 
 type outboxCmd struct {

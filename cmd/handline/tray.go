@@ -137,15 +137,30 @@ func (a *app) askToNotify(ctx context.Context) {
 	var was connection.Status
 	for s := range a.line.Watch(ctx) {
 		if s.Status == connection.Connected && was != connection.Connected && a.watched {
-			if muted := native.NoticesDenied(ctx); a.muted.Swap(muted) != muted {
-				select {
-				case a.asked <- struct{}{}:
-				default: // it will look anyway
-				}
-			}
+			a.hearMuted(a.denied(ctx))
 		}
 		was = s.Status
 	}
+}
+
+// hearMuted takes the system's word on notifications, and has the menu say it.
+func (a *app) hearMuted(muted bool) {
+	if a.muted.Swap(muted) == muted {
+		return
+	}
+	select {
+	case a.asked <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// isMuted looks again where notifications were denied: their owner may just have come back from the system's settings. To
+// ask before that is left to askToNotify, since the question may be put to the user.
+func (a *app) isMuted(ctx context.Context) bool {
+	if a.muted.Load() {
+		a.hearMuted(a.denied(ctx))
+	}
+	return a.muted.Load()
 }
 
 // menuList says when the menu's conversations are asked for again: when the line has come up, or what it shows of them
@@ -188,7 +203,7 @@ func (a *app) prefs() tray.Prefs {
 	c := a.settings.now()
 	n := c.Notify
 	return tray.Prefs{
-		Version: version(), Monochrome: c.Icon == "monochrome", Window: a.openWindow != nil,
+		Version: version(), Monochrome: c.Icon == "monochrome", Window: a.openWindow != nil, Outbox: a.openWindow != nil,
 		LoginItem: a.login.Offered(), AtLogin: a.login.On(), Muted: a.muted.Load(),
 		Notify: tray.Notify{Waiting: n.AgentWaiting, Finished: n.AgentFinished, Failed: n.AgentFailed, Outage: n.Outage, Recovery: n.Restored},
 	}
@@ -204,7 +219,7 @@ func (a *app) errand(ctx context.Context, c tray.Click) error {
 	case tray.Diagnose:
 		return a.openWindow(ctx, "diagnostics")
 	case tray.Send:
-		return a.openWindow(ctx, "activity")
+		return a.openWindow(ctx, "message")
 	case tray.OpenLogin:
 		if portal := a.line.Snapshot().Portal; portal != "" {
 			return a.browse(ctx, portal)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"handline/connection/backend"
 	"handline/diagnostics"
 	"handline/diagnostics/window"
 )
@@ -29,6 +30,16 @@ func (a *app) addWindow() {
 	dir := filepath.Dir(a.home.State())
 	shower := window.NewShower(dir)
 	a.trial = new(trial)
+	a.signIns = &diagnostics.SignIns{
+		Server: func() string { return a.settings.now().Server },
+		Offered: func(ctx context.Context, _ string) bool {
+			s, err := a.backend.Identify(ctx, target(a.settings.now()))
+			return err == nil && s.Kind == backend.AppServer
+		},
+		Start: a.backend.StartLogin,
+		Await: a.backend.AwaitKey,
+		Store: a.storeSignIn,
+	}
 	a.pages = diagnostics.NewPages(diagnostics.Pages{
 		API:     http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { diagnostics.Handler(a.api()).ServeHTTP(w, r) }),
 		Version: version(),
@@ -50,6 +61,7 @@ func (a *app) addWindow() {
 	a.faces = append(a.faces, func(ctx context.Context) error {
 		defer a.trial.stop()
 		defer shower.Close()
+		defer a.signIns.Close()
 		return a.pages.Run(ctx)
 	})
 }
