@@ -77,9 +77,24 @@ var phrases = map[string]phrase{
 	"not-a-backend/path": {"No backend at this path of {at}",
 		"A server is there, but it does not know the path. A proxy before it may not pass WebSockets on.",
 		"Check the address and path in Settings."},
-	"not-a-backend/suspect": {"Something else answers at {at}",
-		"It may be another program, a proxy, or this network's login page.",
+	"not-a-backend/page": {"{at} shows a web page",
+		"It is no backend that Handline knows. It may be a website, or this network's login page.",
 		"Open the address in a browser and log in if it asks. Otherwise check it in Settings."},
+	"not-a-backend/elsewhere": {"{at} sends visitors elsewhere",
+		"It redirects to {fact}. That may be this network's login page, or the server's new address.",
+		"Open the address in a browser and log in if it asks. Otherwise check it in Settings."},
+	"not-a-backend/web": {"{at} is a web server of another kind",
+		"It answers requests, but it is no backend that Handline knows.",
+		"Check the address and port in Settings."},
+	"not-a-backend/ssh": {"{at} is an SSH server",
+		"Terminals log in there. OpenHands listens on another port.",
+		"Check the port in Settings."},
+	"not-a-backend/first": {"{at} is no web server",
+		"It speaks first, as mail servers do. OpenHands listens on another port.",
+		"Check the port in Settings."},
+	"not-a-backend/noise": {"{at} does not speak HTTP",
+		"What it says is no web server's answer. It may be another program.",
+		"Check the port in Settings."},
 	"not-a-backend/https": {"{at} wants https",
 		"It sends every http request on to https.",
 		"Change http to https in the server's address."},
@@ -195,16 +210,33 @@ func variant(f network.Failure, server string) string {
 		return "/crowd"
 	case f.Cause == network.TooBig && f.Verdict == network.Retry && f.Status == 1013:
 		return "/event"
-	case f.Cause != network.NotABackend:
-		return ""
+	case f.Cause == network.NotABackend:
+		return stranger(f)
+	}
+	return ""
+}
+
+// stranger picks the words for what was found in place of a backend.
+func stranger(f network.Failure) string {
+	switch {
+	case f.Detail == "an SSH server":
+		return "/ssh"
+	case strings.HasPrefix(f.Detail, "a server that speaks first"):
+		return "/first"
+	case f.Detail == "a web service of another kind":
+		return "/web"
 	case f.Status == 404:
 		return "/path"
 	case strings.HasSuffix(f.Detail, " to https"):
 		return "/https"
 	case strings.HasSuffix(f.Detail, "not TLS"):
 		return "/http"
-	case f.Suspect:
-		return "/suspect"
+	case strings.HasSuffix(f.Detail, "not HTTP"):
+		return "/noise"
+	case strings.HasSuffix(f.Detail, "a web page"):
+		return "/page"
+	case f.Suspect && f.Status/100 == 3:
+		return "/elsewhere"
 	}
 	return ""
 }
@@ -227,6 +259,9 @@ func fact(f network.Failure) string {
 		return "an earlier day"
 	case f.Cause == network.TLSName && f.Detail == "":
 		return "issued for another name"
+	case f.Cause == network.NotABackend:
+		_, to, _ := strings.Cut(f.Detail, " to ")
+		return to
 	}
 	return f.Detail
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"handline/connection"
+	"handline/connection/network"
 	"handline/diagnostics"
 	"handline/persistence"
 )
@@ -65,11 +66,13 @@ func ended(s connection.Snapshot, at time.Time) bool {
 	return s.Since.After(at) && !trying || s.Server == ""
 }
 
-// await shows what happens until done, at most connectPatience long, then prints the state of the line.
+// await shows what happens until done, at most connectPatience long, then prints the state of the line. What stands in the
+// way is told as soon as it is known: the rest of the time is only for it to go away.
 func (c *console) await(client *diagnostics.Client, done func(connection.Snapshot) bool) error {
 	ctx, stop := context.WithTimeout(c.ctx, connectPatience)
 	defer stop()
 	var last connection.Snapshot
+	var told network.Cause
 	for s, err := range client.Watch(ctx) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			break
@@ -80,8 +83,16 @@ func (c *console) await(client *diagnostics.Client, done func(connection.Snapsho
 		if last = s; done(s) {
 			break
 		}
-		if c.tty {
-			fmt.Fprintf(c.out, "\r\x1b[K%s %s", c.dot(s), clean(s.Text))
+		text := s.Text
+		if s.Status == connection.Reconnecting {
+			text += " — " + s.Cause.Text // 80 columns hold both: a line that wraps could not be overwritten
+		}
+		switch {
+		case c.tty:
+			fmt.Fprintf(c.out, "\r\x1b[K%s %s", c.dot(s), clean(text))
+		case s.Status == connection.Reconnecting && s.Cause.Code != told:
+			told = s.Cause.Code
+			fmt.Fprintf(c.err, "%s. Still trying.\n", clean(s.Cause.Text))
 		}
 	}
 	if c.tty {

@@ -22,7 +22,7 @@ type session struct {
 	agentServer
 	after   int64  // highest seq known, -1 = none
 	at      []byte // the cursor's text
-	through int64 // highest seq of the replay, -1 = none
+	through int64  // highest seq of the replay, -1 = none
 	ready   bool
 	synced  bool
 }
