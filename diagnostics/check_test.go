@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/url"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +100,46 @@ func TestTheRouteIsAHint(t *testing.T) {
 	require.Equal(t, diagnostics.Failed, got["link"])
 	require.Equal(t, diagnostics.NotReached, got["dns"])
 	require.Equal(t, "Issues detected: No internet connection", r.Summary)
+}
+
+// A system may have a proxy for https alone. The way there is tried by it, although TLS is another check's.
+func TestTheProxyIsTheServers(t *testing.T) {
+	d := patient()
+	d.Dialer.Proxy = func(to *url.URL) (*url.URL, error) {
+		if to.Scheme != "https" {
+			return nil, nil
+		}
+		return url.Parse("http://proxy.example:3128")
+	}
+	var dialled []string
+	d.Dialer.Raw = func(_ context.Context, _, addr string) (net.Conn, error) {
+		dialled = append(dialled, addr)
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	r := diagnostics.Examine(t.Context(), "https://server.example", d, nil)
+	require.Equal(t, []string{"proxy.example:3128"}, dialled)
+	require.Equal(t, "proxy", r.Findings[1].Name)
+	require.Equal(t, network.Proxy, r.Findings[1].Code)
+}
+
+func TestAPACFileIsSaidNotToBeEvaluated(t *testing.T) {
+	d := patient()
+	d.PAC = func() bool { return true }
+	got, r := examined(d)
+	require.Equal(t, diagnostics.NotTested, got["proxy"])
+	require.Equal(t, diagnostics.OK, got["server"], "the direct way may do")
+	require.Contains(t, r.Findings[1].Means, "direct")
+	require.Equal(t, "open-settings", r.Findings[1].Action)
+	require.Equal(t, diagnostics.OK, r.Headlines[1].Outcome)
+
+	d.Dialer.Proxy = func(*url.URL) (*url.URL, error) { return nil, errors.New("not an address") }
+	got, _ = examined(d)
+	require.Equal(t, diagnostics.Failed, got["proxy"], "a setting goes before the system")
+
+	d = patient()
+	d.PAC = func() bool { return true }
+	r = diagnostics.Examine(t.Context(), "http://127.0.0.1:3000", d, nil)
+	require.Equal(t, "dns", r.Findings[1].Name, "nothing stands before this computer")
 }
 
 func TestTheConversationIsTheLinesToTell(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 
 	"handline/connection"
 	"handline/connection/backend"
@@ -19,6 +20,8 @@ import (
 type Deps struct {
 	// Dialer opens every connection of the checks.
 	Dialer network.Dialer
+	// PAC says whether the system finds its proxy by a file or by discovery, which nothing here evaluates. nil: it does not.
+	PAC func() bool
 	// Resolve looks a name up. nil: the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]string, error)
 	// Route says whether there is a way to a host. nil: network.RouteTo.
@@ -48,13 +51,15 @@ func (e *examination) checks() []Check {
 			return e.failed(ctx, network.Failure{Cause: network.NotSetUp})
 		}}}
 	}
-	way := Check{Name: "dns", Title: "Name lookup", Run: lookup}
-	if e.proxied() {
-		way = Check{Name: "proxy", Title: "Proxy", Run: throughProxy}
+	ways := []Check{{Name: "dns", Title: "Name lookup", Run: lookup}}
+	switch {
+	case e.proxied():
+		ways = []Check{{Name: "proxy", Title: "Proxy", Run: throughProxy}}
+	case e.reach != network.ThisMachine && e.PAC != nil && e.PAC():
+		ways = append([]Check{{Name: "proxy", Title: "Proxy", Run: notEvaluated}}, ways...)
 	}
-	return []Check{
-		{Name: "link", Title: "Network", Run: link},
-		way,
+	way := ways[len(ways)-1]
+	return slices.Concat([]Check{{Name: "link", Title: "Network", Run: link}}, ways, []Check{
 		{Name: "tcp", Title: "Connection", After: []string{way.Name}, Run: reach},
 		{Name: "tls", Title: "Encryption", After: []string{"tcp"}, Run: encrypt},
 		{Name: "server", Title: "Server", After: []string{"tls"}, Run: identify},
@@ -62,7 +67,7 @@ func (e *examination) checks() []Check {
 		{Name: "upgrade", Title: "WebSocket", After: []string{"server", "key"}, Run: upgrade},
 		{Name: "ready", Title: "Conversation", After: []string{"upgrade"}, Run: ready},
 		{Name: "round-trip", Title: "Round trip", After: []string{"ready"}, Run: roundTrip},
-	}
+	})
 }
 
 // link: a table of routes can be wrong, as with a VPN that leads to one network alone. What was reached has a route.
@@ -94,7 +99,7 @@ func lookup(ctx context.Context, e *examination) Finding {
 
 // throughProxy asks the proxy for a tunnel to the server, which is all that a proxy does for Handline.
 func throughProxy(ctx context.Context, e *examination) Finding {
-	conn, err := e.Dialer.Dial(ctx, e.plain())
+	conn, err := e.dial(ctx)
 	if err != nil {
 		return e.failed(ctx, err)
 	}
@@ -102,10 +107,18 @@ func throughProxy(ctx context.Context, e *examination) Finding {
 	return fine("The proxy opened a tunnel to "+e.base.Host, "The proxy lets Handline through.")
 }
 
+// notEvaluated says that the system's way out is not taken. Whether that is what is wrong, the next checks show.
+func notEvaluated(context.Context, *examination) Finding {
+	f := untested("The system finds its proxy by a PAC file or by discovery",
+		"Handline evaluates neither, and tries the direct way.", "Enter the proxy in Settings if the server is not reached.")
+	f.Action = "open-settings"
+	return f
+}
+
 // reach opens TCP and keeps the connection for the next check, so that each time is its own stage's.
 func reach(ctx context.Context, e *examination) Finding {
 	if e.conn == nil {
-		conn, err := e.Dialer.Dial(ctx, e.plain())
+		conn, err := e.dial(ctx)
 		if err != nil {
 			return e.failed(ctx, err)
 		}

@@ -54,13 +54,18 @@ func (e *examination) proxied() bool {
 	return proxy != nil || err != nil
 }
 
-// plain is the server's address without TLS, so that a dial ends where TLS would begin.
-func (e *examination) plain() *url.URL {
-	u := &url.URL{Scheme: "http", Host: e.base.Host}
+// dial opens the way to the server and ends where TLS would begin: at the server's address without TLS, by the proxy
+// that the address with TLS has.
+func (e *examination) dial(ctx context.Context) (net.Conn, error) {
+	plain := &url.URL{Scheme: "http", Host: e.base.Host}
 	if e.base.Port() == "" && e.base.Scheme == "https" {
-		u.Host = net.JoinHostPort(e.base.Hostname(), "443")
+		plain.Host = net.JoinHostPort(e.base.Hostname(), "443")
 	}
-	return u
+	over := e.Dialer
+	if over.Proxy != nil {
+		over.Proxy = func(*url.URL) (*url.URL, error) { return e.Dialer.Proxy(e.base) }
+	}
+	return over.Dial(ctx, plain)
 }
 
 // line is the live line, where it is one to this server.

@@ -28,6 +28,7 @@ func (a *app) examine(ctx context.Context, each func(diagnostics.Finding)) diagn
 	asker := &backend.Client{Dialer: a.dialer, MayCarry: a.mayCarry}
 	deps := diagnostics.Deps{
 		Dialer:   a.dialer,
+		PAC:      func() bool { return a.settings.now().Proxy == "auto" && network.PACConfigured() },
 		Portal:   a.portal,
 		MayCarry: a.mayCarry,
 		Identify: func(ctx context.Context) (backend.Server, error) { return identify(ctx, asker, t) },

@@ -33,9 +33,12 @@ func Proxies(setting string) func(target *url.URL) (*url.URL, error) {
 	}
 }
 
-// PACConfigured says whether the system finds its proxy by a PAC file or by discovery. Handline evaluates neither and
-// dials directly then, so where that fails the advice is to name the proxy in Settings.
-func PACConfigured() bool { return parseScutil(systemSettings()).automatic }
+// PACConfigured says whether the system finds its proxy by a PAC file or by discovery, and the environment names none.
+// Handline evaluates neither and dials directly then, so where that fails the advice is to name the proxy in Settings.
+func PACConfigured() bool {
+	env := httpproxy.FromEnvironment()
+	return env.HTTPProxy == "" && env.HTTPSProxy == "" && parseScutil(systemSettings()).automatic
+}
 
 // choose applies the rules to a target; a WebSocket goes where its HTTP sibling goes.
 func choose(rules *httpproxy.Config, target *url.URL) (*url.URL, error) {
