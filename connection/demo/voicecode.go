@@ -23,6 +23,7 @@ type voice struct {
 	level  int
 	budget int                   // bytes of one history, set_max_message_size
 	places map[*conversation]int // what was told of each conversation's log
+	known  map[*conversation]int // how many messages there were when it was last looked at (0.5)
 	turns  map[*conversation]int // how many turns were complete when this client sent a prompt
 	due    time.Time             // of the next heartbeat
 }
@@ -55,7 +56,7 @@ func (s *Server) voiceCode() http.Handler {
 		}
 		s.queryKey(r) // keys do not belong there
 		s.serve(w, r, func(k *socket) {
-			v := &voice{Server: s, k: k, budget: 100 << 10, places: map[*conversation]int{}, turns: map[*conversation]int{}}
+			v := &voice{Server: s, k: k, budget: 100 << 10, places: map[*conversation]int{}, known: map[*conversation]int{}, turns: map[*conversation]int{}}
 			v.run()
 		})
 	})
