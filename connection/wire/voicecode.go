@@ -131,7 +131,7 @@ func (f *voiceFrame) field(key string) *[]byte {
 		return &f.first
 	case "gap":
 		return &f.gap
-	case "next_offset":
+	case "next_offset", "next_seq": // of 0.5 and of 0.4
 		return &f.next
 	case "end_of_file":
 		return &f.end

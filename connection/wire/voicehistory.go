@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -13,10 +12,10 @@ import (
 //
 //	0.2, 0.3  the id of the last message      an answer keeps the newest that fit: its hole is right after the cursor
 //	0.4       the seq of the last message     answers are ascending windows, asked for one after the other
-//	0.5       a byte offset and "@", with the signature of the file that it is an offset in; windows as well
+//	0.5       a line and "@", with what the file begins with; windows as well
 //
 // The rules are: nothing is told that lies beyond a hole while the hole can be filled; the place never goes back, unless
-// the server says that its log is another one; repeats are dropped by id by whoever counts.
+// the log is another one than it was; repeats are dropped by id by whoever counts.
 
 // A history is asked for in portions of so many KB: as the server's own client does, and the least of a line that breaks
 // under more (spec B 19).
@@ -32,28 +31,27 @@ const (
 
 // voiceHistory is the place and what is under way to get there.
 type voiceHistory struct {
-	level     int
-	last      string // id of the last message when the session began, below 0.4
-	at        int64  // the last seq, or the next offset
-	signature string // of the file that at is an offset in, "" = not told
-	due       bool   // a subscribe was sent and its answer has not come whole
-	pongs     int    // since then
-	whole     bool   // the hole was asked for, with all the room there is
-	leap      int64  // where a frame began that seemed to leave something out, 0 = none
-	held      []Event
-	heldSize  int
+	level    int
+	last     string // id of the last message when the session began, below 0.4
+	at       int64  // the last seq, or the next line
+	file     string // what the file begins with that at is a line of, "" = not told
+	due      bool   // a subscribe was sent and its answer has not come whole
+	pongs    int    // since then
+	whole    bool   // the hole was asked for, with all the room there is
+	held     []Event
+	heldSize int
 }
 
 // resume goes to a cursor. One of another version is no place here: everything is asked for, and repeats are dropped.
 func (h *voiceHistory) resume(level int, cursor string) {
-	h.level, h.last, h.at, h.signature, h.leap = level, "", 0, "", 0
-	number, signature, offset := strings.Cut(cursor, "@")
+	h.level, h.last, h.at, h.file = level, "", 0, ""
+	number, file, line := strings.Cut(cursor, "@")
 	n, whole := integer([]byte(number))
 	switch {
 	case level < 4 && !whole:
 		h.last = cursor
-	case level == 4 && whole && !offset, level >= 5 && whole && offset:
-		h.at, h.signature = max(n, 0), signature
+	case level == 4 && whole && !line, level >= 5 && whole && line:
+		h.at, h.file = max(n, 0), file
 	}
 }
 
@@ -74,13 +72,12 @@ func (c *voiceCode) subscribe() []byte {
 	h := &c.history
 	h.due, h.pongs = true, 0
 	m := struct {
-		Type      string `json:"type"`
-		Session   string `json:"session_id"`
-		Last      string `json:"last_message_id,omitempty"`
-		Seq       *int64 `json:"last_seq,omitempty"`
-		Offset    *int64 `json:"from_offset,omitempty"`
-		Signature string `json:"file_signature_seen,omitempty"`
-	}{Type: "subscribe", Session: c.session, Last: h.last, Signature: h.signature}
+		Type    string `json:"type"`
+		Session string `json:"session_id"`
+		Last    string `json:"last_message_id,omitempty"`
+		Seq     *int64 `json:"last_seq,omitempty"`
+		Offset  *int64 `json:"from_offset,omitempty"`
+	}{Type: "subscribe", Session: c.session, Last: h.last}
 	switch {
 	case h.level >= 5:
 		m.Offset = &h.at
@@ -155,7 +152,7 @@ func (c *voiceCode) newest(f voiceFrame) error {
 func (c *voiceCode) arrived(reason string) {
 	h := &c.history
 	c.batch = append(c.batch, h.held...)
-	h.due, h.pongs, h.leap, h.held, h.heldSize = false, 0, 0, nil, 0
+	h.due, h.pongs, h.held, h.heldSize = false, 0, nil, 0
 	c.add(Event{Kind: Synced, Reason: reason})
 }
 
@@ -218,136 +215,12 @@ func (c *voiceCode) all(messages []byte, replay bool) error {
 	return err
 }
 
-// window takes a part of the log in ascending order (from 0.4 on). What is known already is left out. One that begins
-// beyond our place is not told: what lies before it comes first, and it comes again after that.
-func (c *voiceCode) window(f voiceFrame) error {
-	h := &c.history
-	done := string(f.complete) != "false" && string(f.end) != "false"
-	if c.another(f) {
-		c.add(Event{Reply: c.subscribe()})
-		return nil
-	}
-	list, err := c.list(f.messages)
-	if err != nil {
-		return err
-	}
-	if c.leaps(f, list, done) {
-		return nil
-	}
-	before := h.at
-	c.ascend(list, f.next, h.due)
-	switch {
-	case done && h.due:
-		c.arrived("")
-	case !done && h.at > before:
-		c.add(Event{Reply: c.subscribe()})
-	}
-	return nil
-}
-
-// another says whether the log is not the one that our place is in, or no longer begins where it did. Where that means
-// to begin anew, nothing of the frame is used.
-func (c *voiceCode) another(f voiceFrame) (anew bool) {
-	h := &c.history
-	if gap := f.gap; len(gap) > 0 && gap[0] == '{' {
-		least, _ := integer(member(gap, "min_available_seq"))
-		switch text(member(gap, "reason")) {
-		case "client_ahead":
-			anew, h.at = h.at > 0, 0
-		case "pruned":
-			if least-1 > h.at {
-				h.at = least - 1
-				c.add(c.remark("the server no longer has the oldest of the missing messages"))
-			}
-		}
-	}
-	signature := text(f.signature)
-	replaced := h.signature != "" && signature != "" && signature != h.signature
-	if signature != "" {
-		h.signature = signature
-	}
-	switch {
-	case string(f.replaced) == "true": // and this is the new one, from its start
-		h.at = 0
-	case replaced:
-		anew, h.at = true, 0
-	}
-	return anew
-}
-
-// leaps says whether a window leaves something out after our place, and asks for that where it is not under way.
-//
-// A seq has no holes but those that the server explains. An offset has: lines that are not messages. So the last window
-// of an answer may begin later than asked for, just as a message that happens now does; but only an answer comes again
-// when it is asked for again.
-func (c *voiceCode) leaps(f voiceFrame, list []voiceMessage, done bool) bool {
-	h := &c.history
-	if len(list) == 0 {
-		return false
-	}
-	first := list[0].at
-	if h.level == 4 {
-		if n, ok := integer(f.first); ok {
-			first = n
-		}
-		if first <= h.at+1 {
-			return false
-		}
-		if !h.due {
-			c.add(Event{Reply: c.subscribe()})
-		}
-		return true
-	}
-	if first <= h.at || !h.due || !done || first == h.leap {
-		return false
-	}
-	if h.leap == 0 {
-		c.add(Event{Reply: c.subscribe()})
-	}
-	h.leap = first
-	return true
-}
-
-// ascend adds what is new in a window and moves the place behind it. next is where the window ends, at 0.5.
-func (c *voiceCode) ascend(list []voiceMessage, next []byte, replay bool) {
-	h := &c.history
-	from := h.at
-	for i, m := range list {
-		if m.at < from || h.level == 4 && m.at <= h.at {
-			continue
-		}
-		e := m.event(replay)
-		if h.level == 4 {
-			h.at, e.Cursor = m.at, m.seq
-		} else {
-			h.at = m.at + 1 // the rest of this line is no message
-			if i+1 < len(list) {
-				h.at = max(h.at, list[i+1].at)
-			} else if n, ok := integer(next); ok {
-				h.at = max(h.at, n)
-			}
-			e.Cursor = c.offset()
-		}
-		h.leap = 0
-		c.add(e)
-	}
-	if n, ok := integer(next); ok && h.level >= 5 && n > h.at {
-		h.at = n
-		c.add(Event{Cursor: c.offset()})
-	}
-}
-
-// offset is the place at 0.5, as a cursor.
-func (c *voiceCode) offset() []byte {
-	return append(append(strconv.AppendInt(nil, c.history.at, 10), '@'), c.history.signature...)
-}
-
 var errNoID = errors.New("a message without an id")
 
 // voiceMessage is one message, raw.
 type voiceMessage struct {
 	id, role, seq, start, body []byte
-	at                         int64 // seq or offset, by version
+	at                         int64 // seq or line, by version
 	placed                     bool  // it has one, where one is needed
 }
 
