@@ -169,6 +169,27 @@ func told(e Event) []string {
 	return lines
 }
 
+// All that voice-code says in any version, released, documented or proposed, and all that this client says to it, is in
+// its transcripts.
+func TestEveryTypeOfVoiceCodeHasATranscript(t *testing.T) {
+	text, err := os.ReadFile("testdata/voicecode.txt")
+	require.NoError(t, err)
+	for way, types := range map[string]string{
+		"<": "hello connected auth_error error ack pong session_list recent_sessions session_created session_ready " +
+			"session_history session_updated turn_complete session_locked session_killed available_commands command_started " +
+			"command_output command_complete command_error command_history command_output_full compaction_complete " +
+			"compaction_error session_name_inferred infer_name_error worktree_session_created worktree_session_error " +
+			"file_uploaded resources_list resource_deleted available_recipes recipe_started recipe_exited recipe_step_started " +
+			"recipe_step_transition recipe_step_complete orchestration_retry replay response heartbeat draining " +
+			"session_history_batch request_chunked user_prompt ghost_prompt",
+		">": "connect ping prompt subscribe set_max_message_size message_ack",
+	} {
+		for _, kind := range strings.Fields(types) {
+			require.Contains(t, string(text), fmt.Sprintf("\n%s {\"type\":%q", way, kind))
+		}
+	}
+}
+
 // fuzzDecode feeds a codec anything and holds it to its contract: no panic, and slices that lie within the frame's
 // length or the codec's own. The codec has heard the frames of a prelude before, of each in turn where there are several.
 func fuzzDecode(f *testing.F, d Dialect, file string, preludes ...[]string) {

@@ -320,7 +320,7 @@ func (c *voiceCode) other(kind []byte) Event {
 		"compaction_error", "session_name_inferred", "infer_name_error", "worktree_session_created",
 		"worktree_session_error", "file_uploaded", "resources_list", "resource_deleted", "available_recipes",
 		"recipe_started", "recipe_exited", "recipe_step_started", "recipe_step_transition", "recipe_step_complete",
-		"orchestration_retry":
+		"orchestration_retry", "user_prompt", "ghost_prompt":
 		return Event{}
 	}
 	return c.remark("the server said " + brief(string(kind)) + ", which is not known")
