@@ -112,8 +112,9 @@ function details(s) {
   put(is("conversation"), s.title || s.conversation || (s.server ? "The newest that runs" : "–"));
   put(is("conversation-id"), s.title ? s.conversation ?? "" : "");
   put(is("agent"), words.agent(s.agent));
-  show(is("queue"), s.queued > 0);
-  put(is("queued"), words.plural(s.queued, "message", "messages"));
+  const waiting = [s.queued && `${s.queued} queued`, s.undecided && `${s.undecided} ${s.undecided === 1 ? "wants" : "want"} your word`].filter(Boolean);
+  show(is("queue"), waiting.length > 0);
+  put(is("queued"), waiting.join(" · "));
   show(is("demo"), Boolean(demo) && s.server === demo);
 }
 

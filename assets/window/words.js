@@ -52,7 +52,7 @@ export function became(m, connected) {
   return "";
 }
 
-const dialects = { socketio: "Socket.IO", events: "events", session: "session", voicecode: "voice code" };
+const dialects = { socketio: "Socket.IO", events: "events socket", session: "session socket", voicecode: "voice-code" };
 export const dialect = (d) => dialects[d] ?? "";
 
 // host is how a server is called in one line.
@@ -90,6 +90,7 @@ export function span(ms) {
 // ago counts whole seconds.
 export function ago(t, now) {
   const s = Math.max(0, Math.floor((now - t) / 1000));
+  if (s < 2) return "just now";
   return s < 100 ? `${s} s ago` : `${span(s * 1000)} ago`;
 }
 

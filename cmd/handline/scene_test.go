@@ -27,6 +27,7 @@ type scene struct {
 	server  *demo.Server
 	app     *app
 	portal  atomic.Bool
+	muted   atomic.Bool       // the system shows no notifications
 	latency atomic.Int64      // how long each packet to the backend takes, in nanoseconds
 	leads   map[string]string // where names lead
 	trust   *tls.Config

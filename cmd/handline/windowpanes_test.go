@@ -36,7 +36,7 @@ func TestWindowSteersTheLine(t *testing.T) {
 	tab.click("[data-is=mend]") // Reconnect Now
 	require.Eventually(t, func() bool { return s.server.Seen().Dials > dials }, 10*time.Second, 20*time.Millisecond)
 	tab.status("connected")
-	tab.until("/heard \\d+ s ago/.test(document.querySelector('[data-is=facts]').textContent)")
+	tab.until("/heard (just now|\\d+ s ago)/.test(document.querySelector('[data-is=facts]').textContent)")
 	tab.until("document.querySelector('#spark .trip').getAttribute('d').length > 5")
 	require.Empty(t, tab.clean())
 }
