@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,21 +34,7 @@ func (k keeper) Inhibit(_, _, _, _ string) (dbus.UnixFD, *dbus.Error) {
 // The built program hangs up before the computer sleeps, which waits for it, and is back when the lid opens.
 func TestTheLid(t *testing.T) {
 	t.Parallel()
-	need(t, "dbus-daemon")
-	dir := t.TempDir()
-	config, address := filepath.Join(dir, "bus.conf"), "unix:path="+dir+"/bus"
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `<busconfig><type>session</type><listen>%s</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`, address), 0o600))
-	daemon := exec.Command("dbus-daemon", "--config-file="+config, "--nofork", "--nopidfile", "--nosyslog")
-	require.NoError(t, daemon.Start())
-	t.Cleanup(func() { _ = daemon.Process.Kill(); _ = daemon.Wait() })
-	var bus *dbus.Conn
-	require.Eventually(t, func() (up bool) {
-		var err error
-		bus, err = dbus.Connect(address)
-		return err == nil
-	}, 5*time.Second, 10*time.Millisecond)
-	defer bus.Close()
+	address, bus := privateBus(t)
 	logind := keeper{make(chan *os.File, 4)}
 	const path, iface = "/org/freedesktop/login1", "org.freedesktop.login1.Manager"
 	require.NoError(t, bus.Export(logind, path, iface))
@@ -57,7 +42,7 @@ func TestTheLid(t *testing.T) {
 	require.NoError(t, err)
 
 	server, at := plays(t, demo.Options{Dialect: demo.V0})
-	program := filepath.Join(dir, "handline")
+	program := filepath.Join(t.TempDir(), "handline")
 	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	a := newTyped(t, program, nil)

@@ -466,6 +466,29 @@ func proxyEndToEnd(l *lab, _ int) {
 	require.NotContains(t, l.said.String(), "swordfish")
 }
 
+// The demo needs no network: of the whole machine it has loopback alone.
+func TestTheDemoWithoutANetwork(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("short: the whole demo takes half a minute")
+	}
+	need(t, "ip")
+	need(t, "unshare")
+	if exec.Command("unshare", "--map-root-user", "--net", "true").Run() != nil {
+		t.Skip("this system lets nobody make a network of their own")
+	}
+	program := filepath.Join(t.TempDir(), "handline")
+	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	out, err = exec.Command("unshare", "--map-root-user", "--net", "sh", "-c",
+		`ip link set lo up && test -z "$(ip route)" && exec "$0" --home "$1" demo`, program, t.TempDir()).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NotContains(t, string(out), "should have been seen")
+	for _, a := range acts() {
+		require.Contains(t, string(out), "\n"+a.mood.Name()+"\n")
+	}
+}
+
 func packetSocket(namespace string) int {
 	f, err := os.Open(namespace)
 	if err != nil {

@@ -240,9 +240,12 @@ func (a *typed) start(env ...string) {
 	require.Eventually(a.t, func() bool { return a.followed() }, 5*time.Second, 10*time.Millisecond)
 }
 
-// run runs the app.
-func (a *typed) run(env ...string) {
-	argv := append(slices.Clone(a.inside), a.program, "--home", a.home, "run", "--headless")
+// run runs the app without an icon.
+func (a *typed) run(env ...string) { a.runs([]string{"--headless"}, env...) }
+
+// runs runs the app, and waits until it answers.
+func (a *typed) runs(how []string, env ...string) {
+	argv := append(slices.Clone(a.inside), append([]string{a.program, "--home", a.home, "run"}, how...)...)
 	a.process = exec.Command(argv[0], argv[1:]...)
 	a.process.Env = append(os.Environ(), env...)
 	a.process.Stdout, a.process.Stderr = &a.said, &a.said
