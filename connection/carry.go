@@ -28,13 +28,11 @@ func (s *session) carry(ctx context.Context, t transmit) error {
 		return nil
 	case most > 0 && len(frame) > most:
 		s.tell(ctx, answered{s.session, t.id, Failed,
-			fmt.Sprintf("It is too long: %s, and this server takes %s at most.", kilobytes(len(frame)), kilobytes(most))})
+			fmt.Sprintf("It is too long: %d KB, and this server takes %d KB at most.", (len(frame)+999)/1000, most/1000)})
 		return nil
 	}
 	return s.write(frame)
 }
-
-func kilobytes(n int) string { return fmt.Sprintf("%d KB", (n+999)/1000) }
 
 // overhear notes what a user said, for the machine to find its own message in it. s.mu is held.
 //

@@ -23,6 +23,7 @@ var (
 	ErrNoText         = errors.New("there is nothing to send")
 	ErrNotText        = errors.New("only text in UTF-8 can be sent")
 	ErrNoConversation = errors.New("no conversation is chosen")
+	ErrTooLong        = fmt.Errorf("the message has more than %d KB of text", persistence.MostTextBytes/1000)
 )
 
 // Message is a message as the faces see it.
@@ -43,6 +44,8 @@ func (m *Manager) Send(ctx context.Context, text string) (Message, error) {
 		return Message{}, ErrNoText
 	case !utf8.ValidString(text):
 		return Message{}, ErrNotText
+	case len(text) > persistence.MostTextBytes:
+		return Message{}, ErrTooLong
 	case p.Identity == "":
 		return Message{}, network.Failure{Cause: network.NotSetUp}
 	case s.Conversation == "" && s.Dialect != string(wire.SocketIO): // a plain Socket.IO server has no conversations

@@ -326,7 +326,7 @@ func TestWhatIsTooLongIsSaidSo(t *testing.T) {
 	inWorld(t, demo.Options{Mood: demo.Quiet}, func(w *world) {
 		w.until(Connected, time.Minute)
 		m := w.became(w.says(strings.Repeat("\x01", 1<<20)).ID, Failed, time.Second)
-		require.Equal(w.t, "It is too long: 6292 KB, and this server takes 4195 KB at most.", m.Why)
+		require.Equal(w.t, "It is too long: 6292 KB, and this server takes 4194 KB at most.", m.Why)
 		require.Equal(w.t, Connected, w.manager.Snapshot().Status)
 		w.do(Decide{m.ID, VerbDiscard})
 		w.became(w.says(strings.Repeat("x", 1<<20)).ID, Confirmed, time.Second)
@@ -368,7 +368,8 @@ func TestWhatCannotBeStoredIsNotTaken(t *testing.T) {
 func TestNothingIsSentThatMakesNoSense(t *testing.T) {
 	inWorld(t, demo.Options{}, func(w *world) {
 		ctx := context.Background()
-		for text, want := range map[string]error{"": ErrNoText, " \n": ErrNoText, "\xff": ErrNotText} {
+		long := strings.Repeat("x", persistence.MostTextBytes+1)
+		for text, want := range map[string]error{"": ErrNoText, " \n": ErrNoText, "\xff": ErrNotText, long: ErrTooLong} {
 			_, err := w.manager.Send(ctx, text)
 			require.ErrorIs(w.t, err, want)
 		}

@@ -76,7 +76,8 @@ func body(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
-		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Code: "too-large", Text: "The request is too long"}
+		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Code: "too-large", Text: "The request is too long",
+			Means: fmt.Sprintf("It has more than %d KB.", most/1000)}
 	case err != nil:
 		return nil, badRequest("The request cannot be read: %v", err)
 	}

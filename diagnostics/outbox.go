@@ -52,12 +52,16 @@ func notTaken(err error) error {
 		return err
 	case errors.Is(err, connection.ErrNoText), errors.Is(err, connection.ErrNotText):
 		return badRequest("%s", sentence(err.Error()))
+	case errors.Is(err, connection.ErrTooLong):
+		return &Problem{http.StatusRequestEntityTooLarge, "too-large", "The message is too long",
+			fmt.Sprintf("It has more than %d KB of text.", persistence.MostTextBytes/1000),
+			"Shorten it, or name a file that the agent can read."}
 	case errors.Is(err, connection.ErrNoConversation):
 		return &Problem{http.StatusConflict, "no-conversation", "No conversation is chosen",
 			"A message is sent to one conversation.", "Connect to a conversation, then send it again."}
 	case errors.Is(err, persistence.ErrOutboxFull):
 		return &Problem{http.StatusInsufficientStorage, "outbox-full", "The outbox is full",
-			fmt.Sprintf("It holds %d messages, or %d KB of text.", persistence.MostMessages, persistence.MostTextBytes>>10),
+			fmt.Sprintf("It holds %d messages, or %d KB of text.", persistence.MostMessages, persistence.MostTextBytes/1000),
 			"Connect so that they can go out, or discard some."}
 	}
 	return &Problem{http.StatusInsufficientStorage, "not-stored", "The message could not be stored",

@@ -92,7 +92,8 @@ func TestAMessageThatIsNotTakenSaysWhy(t *testing.T) {
 		code       string
 	}{
 		{"nothing", " ", nil, 400, "bad-request"},
-		{"too much at once", strings.Repeat("x", 7<<20), nil, 413, "too-large"},
+		{"more than a message", strings.Repeat("\x01", persistence.MostTextBytes+1), nil, 413, "too-large"},
+		{"more than any request", strings.Repeat("x", 7<<20), nil, 413, "too-large"},
 		{"a full outbox", "x", persistence.ErrOutboxFull, 507, "outbox-full"},
 		{"a full disk", "x", errors.New("no space left on device"), 507, "not-stored"},
 	} {
@@ -103,6 +104,9 @@ func TestAMessageThatIsNotTakenSaysWhy(t *testing.T) {
 		require.Equal(t, c.status, p.Status, c.name)
 		require.Equal(t, c.code, p.Code, c.name)
 		require.NotEmpty(t, p.Text, c.name)
+		if p.Code == "too-large" || p.Code == "outbox-full" {
+			require.Regexp(t, `\d KB`, p.Means, "%s: it names the limit", c.name)
+		}
 	}
 	all, err := s.Outbox(t.Context())
 	require.NoError(t, err)

@@ -133,11 +133,11 @@ func TestWindowKeepsWhatCannotBeSentYet(t *testing.T) {
 	tab.click(".messages li:has([data-verb=edit]) [data-verb=retry]")
 	tab.message("It is failed", "Confirmed")
 
-	// No room: the words say so, and the text stays.
+	// Too long: the words say so, and the text stays.
 	tab.click("#message")
 	tab.eval(`const box = document.querySelector('#message'); box.value = 'x'.repeat(1100000); box.dispatchEvent(new Event('input'))`, nil)
 	tab.click("[data-is=send]")
-	tab.until("document.querySelector('.refused').innerText.includes('The outbox is full')")
+	tab.until("document.querySelector('.refused').innerText.includes('The message is too long')")
 	require.Contains(t, tab.text(".refused"), "Your text is still here.")
 	require.True(t, tab.is("document.querySelector('#message').value.length === 1100000"))
 	tab.eval(`const full = document.querySelector('#message'); full.value = 'short'; full.dispatchEvent(new Event('input'))`, nil)

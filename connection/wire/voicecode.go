@@ -363,9 +363,6 @@ func (c *voiceCode) Encode(id, message string) ([]byte, error) {
 		prompt.Key = id
 	}
 	b, err := json.Marshal(prompt)
-	if err == nil && len(b) >= voiceFrameLimit {
-		err = fmt.Errorf("%d bytes, and the server takes less than %d", len(b), voiceFrameLimit)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("writing prompt %s: %w", id, err)
 	}
