@@ -102,6 +102,7 @@ function trouble(s, now) {
   put(is("means"), s.cause.means);
   put(is("advice"), s.cause.advice);
   const at = s.retry_at && new Date(s.retry_at);
+  show(is("next"), s.status !== "error" || Boolean(at)); // where nobody tries again, no room is kept for when
   const left = at ? Math.ceil((at - now) / 1000) : 0;
   put(is("next"), left > 0 ? `Next try at ${words.clock(at)}, in ${left} s` : ["dialing", "greeting"].includes(s.phase) ? "Trying now…" : "\u00a0");
 }

@@ -36,7 +36,7 @@ function step(now) {
     if (li === now) li.setAttribute("aria-current", "step");
     else li.removeAttribute("aria-current");
   }
-  if (!root.hidden) now.querySelector("input:not([hidden]), select")?.focus();
+  if (!root.hidden) [...now.querySelectorAll("button.primary[data-is], input:not([hidden]), select")].find((e) => e.checkVisibility())?.focus();
 }
 
 // said leaves the answer of a finished step under its title.
@@ -103,7 +103,14 @@ server.querySelector("form").addEventListener("submit", (e) => attempt(e.submitt
 const login = offer(is("sign-in"), async () => {
   if (active && key.classList.contains("now")) await settle("You are signed in.");
 });
-const signIn = async () => show(is("sign-in"), await login());
+async function signIn() {
+  const offered = await login();
+  show(is("sign-in"), offered);
+  show(is("skip"), !offered); // who signs people in wants to know them
+  put(is("key-label"), offered ? "Or enter your key" : "Key of your server");
+  parts(is("sign-in"))("start").classList.toggle("primary", offered);
+  is("take").classList.toggle("primary", !offered);
+}
 
 // settle ends the step of the key, if the server takes what it has now.
 async function settle(text) {

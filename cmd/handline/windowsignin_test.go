@@ -38,7 +38,7 @@ func (s *scene) consent(to string) {
 func (t *tab) signs(s *scene, place, to, said string) {
 	t.t.Helper()
 	t.click(place + " [data-is=start]")
-	t.until("document.querySelector(" + quote(place+" [data-is=code]") + ").innerText === 'DEMO-1234'")
+	t.until("(c => c.checkVisibility() && c.innerText === 'DEMO-1234')(document.querySelector(" + quote(place+" [data-is=code]") + "))")
 	var page string
 	t.eval("document.querySelector("+quote(place+" [data-is=page]")+").href", &page)
 	require.Equal(t.t, demoServer+"/oauth/device/verify?user_code=DEMO-1234", page)
