@@ -11,22 +11,17 @@ import (
 // This file knows the lid: what is done before the machine sleeps, and how a sleep is noticed after it. What follows a
 // wake is decided by nudge.
 
-// sleepFlush leaves half a second of the two that a sleep may be held up for hanging up and storing.
-const sleepFlush = 1500 * time.Millisecond
-
 // doze is the input of FallAsleep. stored hears how the storing went.
 type doze struct{ stored chan<- error }
 
 func (doze) command() {}
 
 // FallAsleep hangs up politely because the machine is about to sleep, and stores where the conversations were left.
-// Messages that are on their way get sleepFlush to arrive. The wish stays: the next Nudge that tells of a wake dials, and
+// Messages that are on their way get flushTime to arrive. The wish stays: the next Nudge that tells of a wake dials, and
 // so does half a minute of being awake, should the machine not sleep after all. It returns when all is stored, with what
 // could not be, or when ctx ends.
 func (m *Manager) FallAsleep(ctx context.Context) error {
-	flushing, flushed := context.WithTimeout(ctx, sleepFlush)
-	m.Flush(flushing)
-	flushed()
+	m.Flush(ctx)
 	stored := make(chan error, 1)
 	if err := m.Do(ctx, doze{stored}); err != nil {
 		return err

@@ -139,9 +139,9 @@ func (m *machine) next() *letter {
 	return nil
 }
 
-// busy says whether a moment more would bring a message to its end.
+// busy says whether a moment more may bring a message to its end. While the line catches up it may take longer.
 func (m *machine) busy() bool {
-	if m.phase != Online || m.syncing {
+	if m.phase != Online {
 		return false
 	}
 	l := m.next()

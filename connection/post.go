@@ -15,8 +15,9 @@ import (
 	"handline/persistence"
 )
 
-// flushTime is how long a quit, or a sleep, waits for messages that are on their way (spec B 28).
-const flushTime = 2 * time.Second
+// flushTime is how long a quit, or a sleep, waits for messages that are on their way (spec B 28). It leaves half a second,
+// of the two that either may take, for hanging up and storing.
+const flushTime = 1500 * time.Millisecond
 
 // Why a message is not taken, besides persistence.ErrOutboxFull and what the disk says.
 var (
@@ -67,13 +68,12 @@ func (m *Manager) Outbox() []Message { all, _ := m.mail.read(); return all }
 // It ends with ctx or with Run.
 func (m *Manager) WatchOutbox(ctx context.Context) iter.Seq[[]Message] { return m.mail.watch(ctx) }
 
-// Flush waits until what can be sent now has arrived, at most two seconds: before a sleep of the machine. Anyone may
-// call it while Run runs.
+// Flush waits until what can be sent now has arrived, at most flushTime. Anyone may call it while Run runs.
 func (m *Manager) Flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
 	for all := range m.mail.watch(ctx) {
-		if s := m.Snapshot(); s.Status != Connected || s.Syncing || !slices.ContainsFunc(all, s.carries) {
+		if s := m.Snapshot(); s.Status != Connected || !slices.ContainsFunc(all, s.carries) {
 			return
 		}
 	}

@@ -1,0 +1,149 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"handline/connection"
+)
+
+// A person sends as they quit, and while the server is away: the built program, and real servers.
+func TestSentAsItQuitsAndTypedOffline(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: real servers take a while to start")
+	}
+	program := filepath.Join(t.TempDir(), "handline")
+	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for name, hears := range map[string]func(t *testing.T) hearer{"npm socket.io": nodeHearer, "python-socketio": pythonHearer, "agent-server": agentHearer} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hears(t)
+			g := newGate(t, strings.TrimPrefix(h.url, "http://"))
+			a := newTyped(t, program, nil)
+			a.run()
+			code, out := a.types("", "connect", h.conversation, "--server", "http://"+g.at)
+			require.Zero(t, code, out)
+
+			_, err := a.client.Send(context.Background(), "as it quits")
+			require.NoError(t, err)
+			a.ends()
+			require.Equal(t, []string{"as it quits"}, h.said(), "a healthy server gets it before the end")
+
+			a.run()
+			a.until(connection.Connected, 15*time.Second)
+			a.drains(5 * time.Second)
+			g.shut()
+			a.until(connection.Reconnecting, 5*time.Second)
+			for _, text := range []string{"typed offline", "and this"} {
+				code, out = a.types("", "send", text)
+				require.Zero(t, code, out)
+				require.Equal(t, "Queued. It will be sent when the line returns.\n", out)
+			}
+			a.ends()
+			a.run()
+			a.until(connection.Reconnecting, 5*time.Second)
+			_, out = a.types("", "status")
+			require.Contains(t, out, "2 messages queued")
+
+			g.open()
+			a.until(connection.Connected, 15*time.Second)
+			from := time.Now()
+			a.drains(2 * time.Second)
+			t.Logf("confirmed %v after the line's return", time.Since(from).Round(time.Millisecond))
+			require.Equal(t, []string{"as it quits", "typed offline", "and this"}, h.said())
+		})
+	}
+}
+
+// ends is what a system that shuts down sees: SIGTERM, and the program has ended in time, and well.
+func (a *typed) ends() {
+	a.t.Helper()
+	from := time.Now()
+	require.NoError(a.t, a.process.Process.Signal(syscall.SIGTERM))
+	require.NoError(a.t, a.process.Wait())
+	require.LessOrEqual(a.t, time.Since(from), endsWithin)
+	a.t.Logf("it ended within %v", time.Since(from).Round(time.Millisecond))
+}
+
+// gate is a relay before a server. While it is shut nobody is there, and the server lives on.
+type gate struct {
+	t      *testing.T
+	to, at string
+	work   sync.WaitGroup
+
+	mu    sync.Mutex
+	ln    net.Listener // nil while it is shut
+	conns []net.Conn
+}
+
+func newGate(t *testing.T, to string) *gate {
+	g := &gate{t: t, to: to, at: "127.0.0.1:0"}
+	g.open()
+	t.Cleanup(g.shut)
+	return g
+}
+
+func (g *gate) open() {
+	ln, err := net.Listen("tcp", g.at)
+	require.NoError(g.t, err)
+	g.mu.Lock()
+	g.ln, g.at = ln, ln.Addr().String()
+	g.mu.Unlock()
+	g.work.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			g.relay(c)
+		}
+	})
+}
+
+func (g *gate) relay(c net.Conn) {
+	s, err := net.Dial("tcp", g.to)
+	if err != nil {
+		c.Close()
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ln == nil {
+		c.Close()
+		s.Close()
+		return
+	}
+	g.conns = append(g.conns, c, s)
+	for _, way := range [][2]net.Conn{{c, s}, {s, c}} {
+		g.work.Go(func() {
+			_, _ = io.Copy(way[1], way[0])
+			way[1].Close()
+		})
+	}
+}
+
+func (g *gate) shut() {
+	g.mu.Lock()
+	if g.ln != nil {
+		g.ln.Close()
+	}
+	for _, c := range g.conns {
+		c.Close()
+	}
+	g.ln, g.conns = nil, nil
+	g.mu.Unlock()
+	g.work.Wait()
+}
