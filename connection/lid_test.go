@@ -20,9 +20,13 @@ func TestHungUpBeforeSleep(t *testing.T) {
 	l.then(time.Minute, doze{}, "Reconnecting (1/10)...", "hang up 1, settle")
 	require.True(t, l.m.wanted)
 	l.then(0, failed(1, network.Reset), "Reconnecting (1/10)...", "") // the socket's last words
-	l.then(time.Second, Nudge{Link: true, Route: true}, "Reconnecting (1/10)...", "")
+	quiet := func(after time.Duration, n Nudge) {
+		l.then(after, n, "Reconnecting (1/10)...", "")
+		require.Equal(t, 30*time.Second, l.m.wakeAt(l.now).Sub(l.now), "nobody dials in a computer that falls asleep again")
+	}
+	quiet(time.Second, Nudge{Link: true, Route: true})
 	for range 60 { // dark wakes, in which the network comes and goes
-		l.then(time.Minute, Nudge{Woke: 55 * time.Second, Dark: true, Link: true, Route: true}, "Reconnecting (1/10)...", "")
+		quiet(time.Minute, Nudge{Woke: 55 * time.Second, Dark: true, Link: true, Route: true})
 	}
 	l.then(time.Hour, Nudge{Woke: time.Hour, Lid: true}, "Reconnecting (1/10)...", "")
 	l.due(150*time.Millisecond, "Reconnecting (1/10)...", "dial 2")
