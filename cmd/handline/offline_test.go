@@ -50,7 +50,7 @@ func TestSentAsItQuitsAndTypedOffline(t *testing.T) {
 			for _, text := range []string{"typed offline", "and this"} {
 				code, out = a.types("", "send", text)
 				require.Zero(t, code, out)
-				require.Equal(t, "Queued. It will be sent when the line returns.\n", out)
+				require.Contains(t, out, "Queued.")
 			}
 			a.ends()
 			a.run()
