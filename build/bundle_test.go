@@ -65,6 +65,9 @@ func TestBundle(t *testing.T) {
 		require.Equal(t, want, p[key], key)
 	}
 	require.NotEmpty(t, p["NSLocalNetworkUsageDescription"], "macOS 15 shows it when it asks")
+	for _, key := range []string{"NSSupportsSuddenTermination", "NSSupportsAutomaticTermination"} {
+		require.NotContains(t, p, key, "only an app that says so is ended without being asked; a message may be on its way")
+	}
 	require.NotEmpty(t, p["CFBundleIdentifier"])
 }
 

@@ -43,13 +43,14 @@ func (a *app) watchMachine(ctx context.Context) error {
 	return nil
 }
 
-// stayAwake keeps macOS from slowing the clocks of a line that is wanted. Nobody else does that to a program.
+// stayAwake keeps macOS from slowing the clocks of a line that is wanted, and from ending it without a word, until the line
+// itself has ended: a quit may still be sending. Nobody else does that to a program.
 func (a *app) stayAwake(ctx context.Context) error {
 	if runtime.GOOS != "darwin" {
 		return nil
 	}
 	var release func()
-	for s := range a.line.Watch(ctx) {
+	for s := range a.line.Watch(context.WithoutCancel(ctx)) {
 		switch busy := s.Phase != connection.Idle && s.Phase != connection.Stuck; {
 		case busy && release == nil:
 			release = native.StayAwake("Keeps the line to the server")

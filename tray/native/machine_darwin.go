@@ -69,12 +69,13 @@ func WatchMachine(ctx context.Context, m Machine) {
 func processInfo() id { return msg(class("NSProcessInfo"), "processInfo") }
 
 // StayAwake keeps macOS from napping the app, which would stretch its timers by minutes because it has no window, until
-// release is called. The computer may still fall asleep.
+// release is called, and from ending it without a word (sudden and automatic termination). The computer may still fall
+// asleep.
 func StayAwake(reason string) (release func()) {
 	if load("Foundation") != nil {
 		return func() {}
 	}
-	// NSActivityUserInitiatedAllowingIdleSystemSleep
+	// NSActivityUserInitiatedAllowingIdleSystemSleep, of which NSActivitySuddenTerminationDisabled (1 << 14) is a part
 	const options = uint64(0x00FFFFFF &^ (1 << 20))
 	var activity id
 	pooled(func() {
