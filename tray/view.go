@@ -125,7 +125,7 @@ func Render(s connection.Snapshot, p Prefs, now time.Time) View {
 		RowLogin:        {Label: "Start at Login", Action: ToggleLogin, Hidden: !p.LoginItem, Checked: p.AtLogin},
 		RowMuted:        {Label: "Notifications Are Off…", Action: AllowNotices, Hidden: !p.Muted},
 		RowAbout:        {Label: cut("About Handline "+clean(p.Version), maxLabel), Action: About},
-		RowQuit:         {Label: "Quit", Action: Quit},
+		RowQuit:         {Label: "Quit Handline", Action: Quit},
 	}
 	if s.Status == connection.Error {
 		v.Rows[RowAdvice] = told(s.Cause.Advice)

@@ -103,7 +103,7 @@ func TestClicksOverTheBus(t *testing.T) {
 			a.acts(tray.Click{Action: act})
 		}
 	}
-	h.click("Quit")
+	h.click("Quit Handline")
 	a.acts(tray.Click{Action: tray.Quit})
 	require.Zero(t, a.ends(2*time.Second))
 }
