@@ -14,6 +14,10 @@ import (
 // This file is the outbox's hands in a session: it carries messages out, hears them come back, and looks for them.
 
 // carry writes one message. What no frame can hold, or no server takes, never leaves.
+//
+// Messages go over the socket and never by a request of their own. A conversation without a socket takes none that way
+// either: it sleeps (409), has ended (410) or starts (503), as the look before each dial has found out and said. And where
+// only requests got through, nothing would show that a message has arrived.
 func (s *session) carry(ctx context.Context, t transmit) error {
 	frame, err := s.codec.Encode(t.id, t.text)
 	s.mu.Lock()

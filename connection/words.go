@@ -110,6 +110,9 @@ var phrases = map[string]phrase{
 	"gone": {"This conversation does not exist",
 		"The server does not know it. It may have been deleted, or its name is mistyped.",
 		"Choose another conversation."},
+	"gone/ended": {"This conversation has ended",
+		"It was archived, or the computer that it ran on was removed. It takes no more messages.",
+		"Choose another conversation. This one can still be read in the browser."},
 	"asleep": {"This conversation is asleep",
 		"Its sandbox was paused; nothing is lost.",
 		"Resume it when you need it."},
@@ -198,6 +201,8 @@ func variant(f network.Failure, server string) string {
 		return "/blocked"
 	case isStarting(f):
 		return "/starting"
+	case f.Cause == network.Gone && (f.Status == 410 || strings.HasSuffix(f.Detail, "archived") || strings.HasPrefix(f.Detail, "the sandbox")):
+		return "/ended"
 	case f.Cause == network.Proxy && f.Host == "":
 		return "/setting"
 	case f.Cause == network.Proxy && f.Status != 0:

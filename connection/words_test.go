@@ -71,6 +71,7 @@ func troubles() []network.Failure {
 		{Cause: network.Auth, Host: host, Verdict: network.Final, Status: 401, Detail: "HTTP 401"},
 		{Cause: network.Forbidden, Host: host, Verdict: network.Final, Status: 403, Detail: "HTTP 403"},
 		{Cause: network.Gone, Verdict: network.Final, Status: 4004, Detail: "Conversation not found"},
+		{Cause: network.Gone, Verdict: network.Final, Status: 410, Detail: "HTTP 410"},
 		{Cause: network.Asleep, After: time.Minute, Detail: "the sandbox is paused"},
 		{Cause: network.Throttled, Host: host, Status: 429, After: 42 * time.Second, Detail: "HTTP 429"},
 		{Cause: network.Throttled, Status: 1013, After: 30 * time.Second, Detail: "Too many connections for this conversation"},
