@@ -168,6 +168,7 @@ func (t *turn) use(target wire.Target) {
 	t.cut()
 	t.aim(target)
 	t.phase, t.due = Idle, time.Time{}
+	t.kicks = [kicksPerMin]time.Time{t.kicks[0]} // nobody has knocked there yet, however often elsewhere
 	if t.wanted {
 		t.restart()
 	}

@@ -376,6 +376,17 @@ func TestNotSetUp(t *testing.T) {
 	l.due(time.Second, "Connecting...", "dial 2") // one immediate dial a second
 }
 
+// However many conversations a person walks through in a minute, each is dialled.
+func TestSwitchingIsNoRetry(t *testing.T) {
+	l := begin(t, remote)
+	l.then(0, Connect{}, "Connecting...", "dial 1")
+	for n := range 20 {
+		next := remote
+		next.Conversation = fmt.Sprint(n)
+		l.then(time.Second, Use{next}, "Connecting...", fmt.Sprintf("hang up %d, dial %d", n+1, n+2))
+	}
+}
+
 // TestEveryInputInEveryPhase holds what must be true after any step, whatever came: at most one live session, a tick
 // due wherever one is needed, and no dial without a wish.
 func TestEveryInputInEveryPhase(t *testing.T) {
