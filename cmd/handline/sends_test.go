@@ -3,19 +3,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -89,75 +86,17 @@ func (p *peer) asked() (texts []string) {
 
 // agentHearer is OpenHands' own agent-server. Its agent has no model and fails at once, which is no business of a message.
 func agentHearer(t *testing.T) hearer {
-	script, err := filepath.Abs(filepath.Join("..", "..", "connection", "backend", "testdata", "agentserver.sh"))
-	require.NoError(t, err)
-	if out, err := exec.Command(script, "install").CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s", out)
-		}
-		t.Skipf("%s", bytes.TrimSpace(out))
-	}
-	address, home := free(t), t.TempDir()
-	_, port, _ := strings.Cut(address, ":")
-	cmd := exec.Command(script, "run", port, "", home)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the group is this test's own
-		_ = cmd.Wait()
-	})
-	url := "http://" + address
-	require.Eventually(t, func() bool {
-		res, err := http.Get(url + "/ready")
-		if err != nil {
-			return false
-		}
-		res.Body.Close()
-		return res.StatusCode == http.StatusOK
-	}, time.Minute, 100*time.Millisecond)
-	var made struct{ ID string }
-	agentCall(t, http.MethodPost, url+"/api/conversations", map[string]any{
-		"agent": map[string]any{"kind": "Agent", "tools": []any{}, "llm": map[string]any{"usage_id": "test", "model": "openai/none",
-			"api_key": "none", "base_url": "http://127.0.0.1:9", "num_retries": 0}},
-		"workspace": map[string]any{"kind": "LocalWorkspace", "working_dir": filepath.Join(home, "project")},
-		"autotitle": false,
-	}, &made)
-	return hearer{url: url, conversation: made.ID, said: func() []string { return agentAsked(t, url, made.ID) }}
-}
-
-func agentCall(t *testing.T, method, url string, body, into any) {
-	t.Helper()
-	b, err := json.Marshal(body)
-	require.NoError(t, err)
-	req, err := http.NewRequest(method, url, bytes.NewReader(b))
-	require.NoError(t, err)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	require.Equal(t, 2, res.StatusCode/100, "%s %s: %s", method, url, res.Status)
-	require.NoError(t, json.NewDecoder(res.Body).Decode(into))
-}
-
-func agentAsked(t *testing.T, url, conversation string) (texts []string) {
-	for page := ""; ; {
-		var answer struct {
-			Items []struct {
-				Source, Kind string
-				Message      struct{ Content []struct{ Text string } } `json:"llm_message"`
-			}
-			Next string `json:"next_page_id"`
-		}
-		agentCall(t, http.MethodGet, url+"/api/conversations/"+conversation+"/events/search?limit=100&page_id="+page, nil, &answer)
-		for _, e := range answer.Items {
+	p := newAgentPeer(t, "")
+	p.start()
+	id := p.converse()
+	return hearer{url: p.url, conversation: id, said: func() (texts []string) {
+		for _, e := range p.history(id) {
 			if e.Source == "user" && e.Kind == "MessageEvent" {
 				texts = append(texts, e.Message.Content[0].Text)
 			}
 		}
-		if page = answer.Next; page == "" {
-			return texts
-		}
-	}
+		return texts
+	}}
 }
 
 // sendsThroughKills gives what was sent: all that the program said it had taken.

@@ -4,6 +4,9 @@
 #   agentserver.sh install                install it once into the user's cache; exit 3 = it cannot be had here
 #   agentserver.sh run PORT KEY HOME      run it on 127.0.0.1:PORT with that session key ("" = open to everybody),
 #                                         keeping its conversations in the folder HOME
+#   agentserver.sh rerun PORT KEY HOME    run it so for each line of the input, one after the other: prints its process id,
+#                                         and "ended" when it has. It is loaded once, which takes most of the time, and
+#                                         started in a process of its own each time.
 #
 # It is pinned: what the tests know of it was heard from this version. It needs Python 3.12 or later.
 set -eu
@@ -41,19 +44,36 @@ install() {
 	touch "$cache/done"
 }
 
+rerun='
+import os, sys
+import openhands.agent_server.__main__ as server
+import openhands.agent_server.api
+for _ in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        sys.exit(server.main())
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("ended", flush=True)
+'
+
 case "$1" in
 install) install ;;
-run)
+run | rerun)
+	how=$1 port=$2
 	mkdir -p "$4"
 	cd "$4"
 	# An environment of its own: no settings of the developer's leak in, and nothing is reported home.
 	[ -z "$3" ] || key="OH_SESSION_API_KEYS_0=$3"
-	exec env -i HOME="$4" TMPDIR="$4" PATH="$PATH" LANG=C.UTF-8 ${key:+"$key"} OH_ENABLE_VSCODE=false OH_PRELOAD_TOOLS=false \
-		DO_NOT_TRACK=1 LITELLM_LOCAL_MODEL_COST_MAP=True \
-		"$cache/venv/bin/python" -m openhands.agent_server --host 127.0.0.1 --port "$2"
+	set -- HOME="$4" TMPDIR="$4" PATH="$PATH" LANG=C.UTF-8 ${key:+"$key"} OH_ENABLE_VSCODE=false OH_PRELOAD_TOOLS=false \
+		DO_NOT_TRACK=1 LITELLM_LOCAL_MODEL_COST_MAP=True "$cache/venv/bin/python"
+	case $how in
+	run) exec env -i "$@" -m openhands.agent_server --host 127.0.0.1 --port "$port" ;;
+	rerun) exec env -i "$@" -c "$rerun" --host 127.0.0.1 --port "$port" ;;
+	esac
 	;;
 *)
-	echo "usage: agentserver.sh install | run PORT KEY HOME" >&2
+	echo "usage: agentserver.sh install | run PORT KEY HOME | rerun PORT KEY HOME" >&2
 	exit 2
 	;;
 esac
