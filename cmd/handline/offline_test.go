@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"handline/connection"
+	"handline/connection/demo"
 )
 
 // A person sends as they quit, and while the server is away: the built program, and real servers.
@@ -66,6 +67,27 @@ func TestSentAsItQuitsAndTypedOffline(t *testing.T) {
 			require.Equal(t, []string{"as it quits", "typed offline", "and this"}, h.said())
 		})
 	}
+}
+
+// A server that takes a message and shows nothing holds up no end of the program, which looks for it at the next start.
+func TestAQuitDoesNotWaitForAServerThatSaysNothing(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "handline")
+	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	server, at := plays(t, demo.Options{Dialect: demo.V0, Mood: demo.Quiet})
+	a := newTyped(t, program, nil)
+	a.run()
+	code, said := a.types("", "connect", demo.DefaultConversation, "--server", "http://"+at)
+	require.Zero(t, code, said)
+	server.SetMood(demo.Deaf)
+	_, err = a.client.Send(t.Context(), "anybody there?")
+	require.NoError(t, err)
+	a.ends()
+	require.Empty(t, server.Asked(demo.DefaultConversation))
+	server.SetMood(demo.Quiet)
+	a.run()
+	a.drains(10 * time.Second)
+	require.Equal(t, []string{"anybody there?"}, server.Asked(demo.DefaultConversation))
 }
 
 // ends is what a system that shuts down sees: SIGTERM, and the program has ended in time, and well.
