@@ -151,14 +151,15 @@ func TestEightHoursOfSleep(t *testing.T) {
 				}
 				w.server.Publish(200)
 				machine.slept.Store(int64(8 * time.Hour))
-				w.pipe.Cut()
-				w.pipe.Partition(false)
 				dials := w.server.Dials()
 				if told {
 					w.do(Nudge{Lid: true})
 				} else {
 					w.until(Reconnecting, 16*time.Second) // at the next tick at the latest
+					require.Contains(t, w.manager.Snapshot().Cause.Detail, "left for a sleep", "nobody waits for a pong")
 				}
+				w.pipe.Cut()
+				w.pipe.Partition(false)
 				require.LessOrEqual(t, w.until(Connected, time.Minute), 2500*time.Millisecond)
 				require.Equal(t, dials+1, w.server.Dials())
 				w.server.SetMood(demo.Quiet)

@@ -68,6 +68,30 @@ func TestALoginPage(t *testing.T) {
 	}
 }
 
+func TestBehindNoPortal(t *testing.T) {
+	for _, server := range []string{"http://192.168.1.20:3000", "http://nas.local:3000", "http://127.0.0.1:3000"} {
+		l := begin(t, wire.Target{Server: server, Conversation: "c1", Dialect: wire.SocketIO})
+		l.then(0, Connect{}, "Connecting...", "dial 1")
+		for range 5 {
+			l.m, l.did = l.m.step(moment{l.now, 0.5}, ended{l.m.session, network.Failure{Cause: network.NotABackend, Suspect: true}})
+			require.Empty(t, says(l.did), "nobody looks for a portal before %s", server)
+			l.now = l.m.wakeAt(l.now)
+			l.m, _ = l.m.step(moment{l.now, 0.5}, tick{})
+		}
+	}
+}
+
+// What was measured on one network says nothing of another.
+func TestAnotherNetworkIsMeasuredAnew(t *testing.T) {
+	l := begin(t, remote)
+	l.up()
+	require.Equal(t, 2*time.Second, l.m.pulse.timeout(0))
+	l.then(time.Second, Nudge{Link: true, Route: true}, "Connected", "ping 1")
+	require.Equal(t, firstPing, l.m.pulse.timeout(0))
+	l.then(400*time.Millisecond, ponged{1, 400 * time.Millisecond}, "Connected", "")
+	require.Equal(t, 400, l.m.snapshot().RTT)
+}
+
 // A server that is restarted again and again closes with 1012 each time, and must not be hammered for it.
 func TestACrashLoopThatClosesWith1012(t *testing.T) {
 	for _, life := range []time.Duration{0, 5 * time.Second, 29 * time.Second, 40 * time.Second} {
