@@ -45,15 +45,16 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"backend": backendCmd,
-			"cloud":   cloudCmd,
-			"browser": browserCmd,
-			"mood":    moodCmd,
-			"exits":   exitsCmd,
-			"until":   untilCmd,
-			"nowhere": nowhereCmd,
-			"keyring": keyringCmd,
-			"tail":    tailCmd,
+			"backend":     backendCmd,
+			"cloud":       cloudCmd,
+			"agentserver": agentServerCmd,
+			"browser":     browserCmd,
+			"mood":        moodCmd,
+			"exits":       exitsCmd,
+			"until":       untilCmd,
+			"nowhere":     nowhereCmd,
+			"keyring":     keyringCmd,
+			"tail":        tailCmd,
 		},
 	})
 }
@@ -77,6 +78,11 @@ func backendCmd(ts *testscript.TestScript, _ bool, args []string) {
 		key = args[0]
 	}
 	serve(ts, demo.Options{Dialect: demo.V0, Key: key, Mood: demo.Quiet, Conversations: []string{demo.DefaultConversation, "5f0c5d1f2b0e4f6b8f4f0a7c9d3e1b22"}})
+}
+
+// agentserver plays an OpenHands agent-server and puts its address into $SERVER.
+func agentServerCmd(ts *testscript.TestScript, _ bool, _ []string) {
+	serve(ts, demo.Options{Dialect: demo.AgentServer, Mood: demo.Quiet})
 }
 
 // cloud KEY plays an OpenHands app server, whose runtimes have keys of their own, and puts its address into $SERVER.
