@@ -31,6 +31,8 @@ type API struct {
 	Asked func(context.Context) error
 	// SetKey stores the key of a server ("" = the configured one); an empty key forgets it. It may block on a prompt.
 	SetKey func(ctx context.Context, server, key string) error
+	// SetLogin stores the name and password of a proxy, as name:password; "" forgets them. It may block on a prompt.
+	SetLogin func(ctx context.Context, proxy, login string) error
 	// Timeline gives the newest entries of the stored ring, at most limit and none older than since, oldest first.
 	Timeline func(limit int, since time.Time) []persistence.Entry
 	// Conversations asks the configured server which conversations there are.
@@ -93,6 +95,7 @@ type Taken struct {
 // Key is the body of POST /v1/key. Nothing ever answers with a key.
 type Key struct {
 	Server string `json:"server,omitempty"` // "" = the configured one
+	Proxy  string `json:"proxy,omitempty"`  // not "" = the key is this proxy's, as name:password
 	Key    string `json:"key"`
 }
 
@@ -340,7 +343,13 @@ func (a API) key(w http.ResponseWriter, r *http.Request) error {
 	if err := read(w, r, &k); err != nil {
 		return err
 	}
-	if err := a.SetKey(r.Context(), k.Server, k.Key); err != nil {
+	var err error
+	if k.Proxy != "" {
+		err = a.SetLogin(r.Context(), k.Proxy, k.Key)
+	} else {
+		err = a.SetKey(r.Context(), k.Server, k.Key)
+	}
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -69,11 +69,24 @@ function error(field, text) {
   field.setAttribute("aria-describedby", p.id);
 }
 
+// apart takes a name and a password out of a proxy's address: they are kept where keys are, and not in the configuration.
+export function apart(path, value) {
+  let u = null;
+  if (path === "proxy") try { u = new URL(value); } catch { /* The field says so. */ }
+  if (!u?.username) return { value };
+  const plain = (text) => { try { return decodeURIComponent(text); } catch { return text; } };
+  const login = `${plain(u.username)}:${plain(u.password)}`;
+  u.username = u.password = "";
+  return { value: u.href.replace(/\/$/, ""), login };
+}
+
 // store changes one setting, one at a time. The configuration is read anew, so that nobody else's change is undone.
-function store(path, value, field) {
+function store(path, entered, field) {
+  const { value, login } = apart(path, entered);
   queue = queue.then(async () => {
     try {
       config = await call("PUT", "v1/config", changed(await call("GET", "v1/config"), path, value));
+      if (login) await call("POST", "v1/key", { proxy: value, key: login });
       error(field, "");
       saved();
     } catch (e) {
@@ -101,7 +114,7 @@ function check(field, path) {
   clearTimeout(field.resting);
   field.resting = setTimeout(async () => {
     const value = field.value;
-    const text = await refusal(config, path, value).catch(() => null);
+    const text = await refusal(config, path, apart(path, value).value).catch(() => null);
     if (text !== null && field.value === value) error(field, text);
   }, 150);
 }

@@ -108,7 +108,8 @@ func (c *console) local(home *persistence.Home) (doctor, error) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	a := &app{home: home, log: log, settings: newSettings(home.Config(), v, nil)}
-	a.dialer = network.Dialer{Proxy: a.proxy}
+	a.logins = persistence.Keychain(persistence.KeychainOptions{Log: log})
+	a.dialer = network.Dialer{Proxy: a.proxy, Login: a.proxyLogin}
 	if a.secrets, err = keychain(c.token, log); err != nil {
 		return doctor{}, err
 	}

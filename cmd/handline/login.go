@@ -23,10 +23,14 @@ import (
 type loginCmd struct {
 	Cloud  bool   `help:"Log in with a browser instead of a key: to OpenHands Cloud, or with --server to another app server."`
 	Server string `help:"Address of the server that the key is for. Without it: the one set up." placeholder:"URL"`
+	Proxy  string `help:"Store the name and password of the proxy at this address instead, as name:password." placeholder:"URL"`
 }
 
 // Run reads the key where nobody sees it, and never from the arguments: those are in everybody's process list.
 func (k loginCmd) Run(c *console) error {
+	if k.Proxy != "" {
+		return c.proxyLogin(k.Proxy)
+	}
 	ask := c.readKey
 	if k.Cloud {
 		ask, k.Server = c.browserKey, cmp.Or(k.Server, backend.Cloud)
@@ -48,9 +52,17 @@ func (k loginCmd) Run(c *console) error {
 
 type logoutCmd struct {
 	Server string `help:"Address of the server whose key is removed. Without it: the one set up." placeholder:"URL"`
+	Proxy  string `help:"Remove the name and password of the proxy at this address instead." placeholder:"URL"`
 }
 
 func (k logoutCmd) Run(c *console) error {
+	if k.Proxy != "" {
+		if err := c.setLogin(k.Proxy, ""); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "No password is kept for %s.\n", k.Proxy)
+		return nil
+	}
 	server, err := c.keyServer(k.Server)
 	if err != nil {
 		return err
@@ -84,11 +96,13 @@ func (c *console) keyServer(named string) (string, error) {
 // maxKey is more than any key is long, in bytes.
 const maxKey = 8 << 10
 
-// readKey asks without echo, or, where nobody can be asked, reads one line.
-func (c *console) readKey(server string) (string, error) {
+func (c *console) readKey(server string) (string, error) { return c.readSecret("Key for " + server) }
+
+// readSecret asks without echo, or, where nobody can be asked, reads one line.
+func (c *console) readSecret(what string) (string, error) {
 	var key string
 	if fd := int(c.in.Fd()); term.IsTerminal(fd) {
-		fmt.Fprintf(c.err, "Key for %s: ", server)
+		fmt.Fprintf(c.err, "%s: ", what)
 		b, err := term.ReadPassword(fd)
 		fmt.Fprintln(c.err)
 		if err != nil {
@@ -115,8 +129,9 @@ func (c *console) browserKey(server string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a := &app{settings: newSettings("", v, nil)} // the configuration's proxy and rules, and nothing that runs
-	asker := &backend.Client{Dialer: network.Dialer{Proxy: a.proxy}, MayCarry: a.mayCarry}
+	// The configuration's proxy and rules, and nothing that runs.
+	a := &app{settings: newSettings("", v, nil), logins: persistence.Keychain(persistence.KeychainOptions{}), log: slog.New(slog.DiscardHandler)}
+	asker := &backend.Client{Dialer: network.Dialer{Proxy: a.proxy, Login: a.proxyLogin}, MayCarry: a.mayCarry}
 	login, err := asker.StartLogin(c.ctx, server)
 	if err != nil {
 		return "", diagnostics.SignInProblem(err)
@@ -161,10 +176,19 @@ func storeKey(ctx context.Context, secrets *persistence.Secrets, server, key str
 	} else {
 		err = secrets.Set(ctx, identity, key)
 	}
+	if errors.Is(err, persistence.ErrNoStore) {
+		return noKeychain("Start Handline with the key in the environment variable HANDLINE_TOKEN.")
+	}
+	return keychainSaid(err)
+}
+
+func noKeychain(advice string) error {
+	return &diagnostics.Problem{Status: 503, Code: "no-keychain", Text: "There is no keychain that Handline can use", Advice: advice}
+}
+
+// keychainSaid puts a refusal of the keychain into the words of causes.
+func keychainSaid(err error) error {
 	switch {
-	case errors.Is(err, persistence.ErrNoStore):
-		return &diagnostics.Problem{Status: 503, Code: "no-keychain", Text: "There is no keychain that Handline can use",
-			Advice: "Start Handline with the key in the environment variable HANDLINE_TOKEN."}
 	case errors.Is(err, persistence.ErrLocked):
 		return network.Failure{Cause: network.KeychainLocked}
 	case errors.Is(err, persistence.ErrDenied):
@@ -173,14 +197,23 @@ func storeKey(ctx context.Context, secrets *persistence.Secrets, server, key str
 	return err
 }
 
-// forget removes the configured server's key, then everything that is kept in files but the logs.
+// forget removes the configured server's key and the proxy's password, then everything that is kept in files but the logs.
 func forget(ctx context.Context, home *persistence.Home) error {
 	// A configuration that cannot be read names no server; it goes all the same.
-	if file, err := persistence.LoadConfig(home.Config()); err == nil && file.Config.Server != "" {
-		err := storeKey(ctx, persistence.Keychain(persistence.KeychainOptions{}), file.Config.Server, "")
-		var p *diagnostics.Problem
-		if err != nil && !(errors.As(err, &p) && p.Code == "no-keychain") {
-			return err
+	if file, err := persistence.LoadConfig(home.Config()); err == nil {
+		secrets := persistence.Keychain(persistence.KeychainOptions{})
+		var kept []error
+		if file.Config.Server != "" {
+			kept = append(kept, storeKey(ctx, secrets, file.Config.Server, ""))
+		}
+		if at, err := proxyAddress(file.Config.Proxy); err == nil {
+			kept = append(kept, storeLogin(ctx, secrets, at.String(), ""))
+		}
+		for _, err := range kept {
+			var p *diagnostics.Problem
+			if err != nil && !(errors.As(err, &p) && p.Code == "no-keychain") {
+				return err
+			}
 		}
 	}
 	for _, path := range []string{home.State(), home.Config()} {

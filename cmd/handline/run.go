@@ -106,7 +106,8 @@ type app struct {
 	settings *settings
 	state    *persistence.State
 	secrets  *persistence.Secrets
-	noKeys   sync.Once // the log was told that there is no keychain
+	logins   *persistence.Secrets // of proxies
+	noKeys   sync.Once            // the log was told that there is no keychain
 	log      *slog.Logger
 	logFile  *persistence.Log
 	dialer   network.Dialer
@@ -149,7 +150,8 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 		return nil, errors.Join(err, a.state.Close())
 	}
 	a.log = slog.New(slog.NewTextHandler(a.logFile, nil))
-	if a.secrets = w.secrets; a.secrets == nil {
+	if a.secrets, a.logins = w.secrets, w.secrets; a.secrets == nil {
+		a.logins = persistence.Keychain(persistence.KeychainOptions{Log: a.log})
 		if a.secrets, err = keychain(token, a.log); err != nil {
 			return nil, errors.Join(err, a.state.Close(), a.logFile.Close())
 		}
@@ -160,7 +162,7 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 
 	do := func(ctx context.Context, c connection.Command) error { return a.line.Do(ctx, c) }
 	a.settings = newSettings(home.Config(), loaded.Config, do)
-	a.dialer = network.Dialer{Proxy: a.proxy, Raw: w.dial, TLS: w.tls}
+	a.dialer = network.Dialer{Proxy: a.proxy, Login: a.proxyLogin, Raw: w.dial, TLS: w.tls}
 	a.backend = &backend.Client{Dialer: a.dialer, MayCarry: a.mayCarry}
 	a.checks = diagnostics.NewRounds(a.examine, a.remember)
 	pace := pace(loaded.Config)

@@ -18,6 +18,9 @@ import (
 type Dialer struct {
 	// Proxy gives the proxy for a target, nil = direct. nil func: always direct.
 	Proxy func(target *url.URL) (*url.URL, error)
+	// Login gives the name and password for a proxy that asks for them and whose URL has none, nil = none are known. It may
+	// block until ctx ends. nil func: none are ever known.
+	Login func(ctx context.Context, proxy *url.URL) *url.Userinfo
 	// Raw opens plain TCP. nil: the system's happy eyeballs. Tests refuse foreign addresses or dial in memory here.
 	Raw func(ctx context.Context, network, addr string) (net.Conn, error)
 	// TLS is the base configuration. nil: the system's roots.
@@ -54,7 +57,16 @@ func (d Dialer) plain(ctx context.Context, target *url.URL) (net.Conn, error) {
 	case proxy == nil:
 		return d.tcp(ctx, addressOf(target))
 	}
-	return d.tunnel(ctx, proxy, addressOf(target))
+	conn, err := d.tunnel(ctx, proxy, addressOf(target))
+	if err != nil && proxy.User == nil && d.Login != nil && Classify(err, nil, nil, nil).Cause == ProxyAuth {
+		// Only now: most proxies want none, and the question may be a person's to answer.
+		if login := d.Login(ctx, proxy); login != nil {
+			known := *proxy
+			known.User = login
+			return d.tunnel(ctx, &known, addressOf(target))
+		}
+	}
+	return conn, err
 }
 
 // Within bounds the TCP connect of every dial made under the context, whoever makes it: a server that does not answer at

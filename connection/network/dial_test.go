@@ -2,6 +2,7 @@ package network
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -126,12 +127,43 @@ func TestThroughARealTinyproxy(t *testing.T) {
 	d := Dialer{TLS: ca.trust(), Proxy: through(t, "http://name:word@"+address.String())}
 	require.Equal(t, Failure{}, upgrade(t, t.Context(), d, "ws://"+peer(t, upgrades)))
 	require.Equal(t, Failure{}, upgrade(t, t.Context(), d, "wss://"+peer(t, over(cert, upgrades))))
-	d.Proxy = through(t, "http://name:wrong@"+address.String())
-	f := upgrade(t, t.Context(), d, "ws://"+peer(t, upgrades))
-	require.Equal(t, ProxyAuth, f.Cause, "tinyproxy answers a wrong password with 401 and none with 407")
-	d.Proxy = through(t, "http://"+address.String())
-	require.Equal(t, Failure{Cause: ProxyAuth, Host: address.String(), Status: 407, Detail: "HTTP 407"},
-		upgrade(t, t.Context(), d, "ws://"+peer(t, upgrades)))
+	for _, target := range []string{"ws://" + peer(t, upgrades), "wss://" + peer(t, over(cert, upgrades))} {
+		d.Proxy = through(t, "http://name:wrong@"+address.String())
+		f := upgrade(t, t.Context(), d, target)
+		require.Equal(t, ProxyAuth, f.Cause, "tinyproxy answers a wrong password with 401 and none with 407")
+		d.Proxy = through(t, "http://"+address.String())
+		require.Equal(t, Failure{Cause: ProxyAuth, Host: address.String(), Status: 407, Detail: "HTTP 407"},
+			upgrade(t, t.Context(), d, target))
+	}
+}
+
+// A password that is kept apart from the proxy's address is asked for where the proxy wants one, and nowhere else.
+func TestAProxysPasswordIsAskedForWhenItIsWanted(t *testing.T) {
+	target := "ws://" + peer(t, upgrades)
+	const word = "Basic bmFtZTp3b3Jk"
+	locked, open := peer(t, tunnels(word)), peer(t, tunnels(""))
+	for _, row := range []struct {
+		name, proxy string
+		login       *url.Userinfo // nil = none is known
+		asked       int
+		want        Cause
+	}{
+		{"it is known", "http://" + locked, url.UserPassword("name", "word"), 1, ""},
+		{"it is wrong", "http://" + locked, url.UserPassword("name", "no"), 1, ProxyAuth},
+		{"it is not known", "http://" + locked, nil, 1, ProxyAuth},
+		{"the address has one", "http://name:no@" + locked, url.UserPassword("name", "word"), 0, ProxyAuth},
+		{"none is wanted", "http://" + open, url.UserPassword("name", "word"), 0, ""},
+		{"by SOCKS", "socks5://" + peer(t, socks5("name", "word", 0)), url.UserPassword("name", "word"), 1, ""},
+	} {
+		asked := 0
+		d := Dialer{Proxy: through(t, row.proxy), Login: func(_ context.Context, proxy *url.URL) *url.Userinfo {
+			require.Nil(t, proxy.User)
+			asked++
+			return row.login
+		}}
+		require.Equal(t, row.want, upgrade(t, t.Context(), d, target).Cause, row.name)
+		require.Equal(t, row.asked, asked, row.name)
+	}
 }
 
 // socks5 is a SOCKS 5 proxy with an optional password that answers each request with the given reply.
@@ -142,7 +174,12 @@ func socks5(user, password string, reply byte) func(net.Conn) {
 		if _, err := io.ReadFull(r, head); err != nil {
 			return
 		}
-		r.Discard(int(head[1]))
+		methods := make([]byte, head[1])
+		io.ReadFull(r, methods)
+		if user != "" && !bytes.Contains(methods, []byte{2}) {
+			c.Write([]byte{5, 0xff})
+			return
+		}
 		if user == "" {
 			c.Write([]byte{5, 0})
 		} else {
