@@ -5,9 +5,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"handline/connection"
 	"handline/persistence"
 )
 
@@ -36,14 +39,48 @@ func TestConnectFindsTheDialect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPeer(t, row.command(t))
+			p.every = "150"
 			p.start()
 			a := newTyped(t, program, p)
 			a.start()
 			require.Contains(t, a.must("connect", "--server", p.url()), "Connected")
 			require.Equal(t, "socketio", a.snapshot().Dialect)
 			require.Equal(t, row.conversation, a.snapshot().Conversation)
+			if row.conversation != "" {
+				a.showsTheAgent(p)
+				p.kill()
+				a.until(connection.Reconnecting, 10*time.Second)
+				p.start()
+				a.until(connection.Connected, 10*time.Second)
+				a.showsTheAgent(p)
+			}
 		})
 	}
+}
+
+// showsTheAgent waits for the agent's next change, and holds that it is known within a second.
+func (a *typed) showsTheAgent(p *peer) {
+	a.t.Helper()
+	before := len(p.states())
+	require.Eventually(a.t, func() bool { return len(p.states()) > before }, 5*time.Second, 10*time.Millisecond)
+	word := map[string]string{"running": "working", "awaiting_user_input": "waiting"}[p.states()[before]]
+	require.Eventually(a.t, func() bool { return a.snapshot().Agent == word }, time.Second, 10*time.Millisecond, word)
+}
+
+// states are the agent's, as the server wrote them down.
+func (p *peer) states() (all []string) {
+	text, _ := os.ReadFile(p.log) // there is none before the first event
+	for line := range strings.Lines(string(text)) {
+		var e struct {
+			Extras struct {
+				State string `json:"agent_state"`
+			}
+		}
+		if json.Unmarshal([]byte(line), &e) == nil && e.Extras.State != "" {
+			all = append(all, e.Extras.State)
+		}
+	}
+	return all
 }
 
 func plainPeer(t *testing.T) []string {
