@@ -154,8 +154,12 @@ func (s Snapshot) Detail(now time.Time) string {
 	case Error:
 		add(s.next(now))
 	case Disconnected:
-		if s.Cause.Code == network.NotSetUp {
+		switch {
+		case s.Cause.Code != network.NotSetUp:
+		case s.Server == "":
 			add("not set up")
+		default:
+			add("no conversation chosen")
 		}
 	}
 	if s.Queued > 0 {

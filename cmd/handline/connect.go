@@ -99,7 +99,21 @@ func (c *console) await(client *diagnostics.Client, done func(connection.Snapsho
 		fmt.Fprint(c.out, "\r\x1b[K")
 	}
 	c.show(last)
+	if last.Cause.Code == network.NotSetUp && last.Server != "" {
+		c.offer(client)
+	}
 	return stands(last)
+}
+
+// offer lists the conversations there are, where one has to be chosen.
+func (c *console) offer(client *diagnostics.Client) {
+	list, err := client.Conversations(c.ctx)
+	if err != nil {
+		return // the line has said what is wrong
+	}
+	for _, v := range list {
+		c.conversation(v)
+	}
 }
 
 type disconnectCmd struct{}

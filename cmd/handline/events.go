@@ -78,14 +78,18 @@ func (k conversationsCmd) Run(c *console) error {
 			}
 			continue
 		}
-		state := ""
-		switch {
-		case v.Running:
-			state = "running"
-		case v.Asleep:
-			state = "asleep"
-		}
-		row(c.out, v.ID, state, v.Title)
+		c.conversation(v)
 	}
 	return nil
+}
+
+func (c *console) conversation(v diagnostics.Conversation) {
+	state := ""
+	switch {
+	case v.Running:
+		state = "running"
+	case v.Asleep:
+		state = "asleep"
+	}
+	row(c.out, v.ID, state, v.Title)
 }
