@@ -123,10 +123,11 @@ func (s *session) run(ctx context.Context) network.Failure {
 	s.over = true
 	s.mu.Unlock()
 	why := s.classify(context.Cause(life)) // the first end is the reason; what follows it is only the falling apart
-	if why.Cause == network.TooBig && why.Status == websocket.CloseTryAgainLater {
+	switch {
+	case ctx.Err() != nil: // the journey may be the next session's already
+	case why.Cause == network.TooBig && why.Status == websocket.CloseTryAgainLater:
 		s.journey.tooBig = true
-	}
-	if ctx.Err() == nil && s.place.Dialect == wire.VoiceCode {
+	case s.place.Dialect == wire.VoiceCode:
 		s.journey.portion = s.journey.portion.after(why.Cause, s.readyAt, s.syncedAt, time.Now(), s.largest)
 	}
 	if why.Verdict == network.Final && s.place.Origin != (wire.Target{Server: s.place.Base.String()}).Identity() {

@@ -179,7 +179,8 @@ func (c *session) transient(f sessionFrame) (Event, error) {
 
 // Item reads one event of the history over HTTP, which knows no seq and lists the log in its order: the events are
 // counted from the cursor. That cannot be wrong but for an event that the server cannot read any more and leaves out; the
-// count is short by it then, and the socket repeats an event. History is asked before the socket is, never beside it.
+// count is short by it then, and who resumes from there gets an event again. A session never asks for the history: the
+// socket leaves nothing out.
 func (c *session) Item(body []byte) (Event, error) {
 	a, err := readAgentEvent(body)
 	if err != nil {
