@@ -17,9 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// browser is a real Chromium, driven over its DevTools protocol.
+// browser is a real Chromium, driven over its DevTools protocol. Tests may share it: each page has a profile of its own.
 type browser struct {
-	t    *testing.T
 	line *websocket.Conn
 
 	mu      sync.Mutex
@@ -51,7 +50,7 @@ func newBrowser(t *testing.T) *browser {
 	}
 	dir := t.TempDir()
 	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--force-color-profile=srgb", "--font-render-hinting=none",
+		"--disable-component-update", "--disable-sync", "--disable-renderer-backgrounding", "--disable-background-timer-throttling", "--force-color-profile=srgb", "--font-render-hinting=none",
 		"--remote-debugging-port=0", "--user-data-dir="+filepath.Join(dir, "profile"), "about:blank")
 	cmd.Env = append(os.Environ(), "FONTCONFIG_FILE="+fonts(t, dir), "HOME="+dir)
 	require.NoError(t, cmd.Start())
@@ -65,7 +64,7 @@ func newBrowser(t *testing.T) *browser {
 	port, path, _ := strings.Cut(string(where), "\n")
 	line, _, err := websocket.DefaultDialer.Dial("ws://127.0.0.1:"+port+path, nil)
 	require.NoError(t, err)
-	b := &browser{t: t, line: line, waiting: map[int]chan answered{}, tabs: map[string]*tab{}}
+	b := &browser{line: line, waiting: map[int]chan answered{}, tabs: map[string]*tab{}}
 	var reading sync.WaitGroup
 	reading.Go(b.read)
 	t.Cleanup(func() { line.Close(); reading.Wait() })
@@ -108,12 +107,12 @@ func (b *browser) read() {
 }
 
 // call asks the browser for something; out may be nil.
-func (b *browser) call(session, method string, params map[string]any, out any) {
-	b.t.Helper()
-	raw, err := b.ask(session, method, params)
-	require.NoError(b.t, err, method)
+func (t *tab) call(session, method string, params map[string]any, out any) {
+	t.t.Helper()
+	raw, err := t.ask(session, method, params)
+	require.NoError(t.t, err, method)
 	if out != nil {
-		require.NoError(b.t, json.Unmarshal(raw, out))
+		require.NoError(t.t, json.Unmarshal(raw, out))
 	}
 }
 
@@ -142,28 +141,49 @@ func (b *browser) ask(session, method string, params map[string]any) (json.RawMe
 // tab is one page. What goes wrong in it, and whom it asks, is kept.
 type tab struct {
 	*browser
+	t       *testing.T
+	profile string
 	session string
 
 	faults []string // guarded by browser.mu
 	asked  []string // addresses
 }
 
-func (b *browser) open(address string) *tab {
-	b.t.Helper()
-	var target struct{ TargetID string }
-	b.call("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
-	var attached struct{ SessionID string }
-	b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
-	tab := &tab{browser: b, session: attached.SessionID}
-	b.mu.Lock()
-	b.tabs[tab.session] = tab
-	b.mu.Unlock()
-	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
-		tab.do(domain+".enable", nil)
-	}
-	tab.size(1000, 700)
-	tab.do("Page.navigate", map[string]any{"url": address})
+// open shows an address in a profile of its own.
+func (b *browser) open(t *testing.T, address string) *tab {
+	t.Helper()
+	tab := &tab{browser: b, t: t}
+	var made struct{ BrowserContextID string }
+	tab.call("", "Target.createBrowserContext", map[string]any{"disposeOnDetach": true}, &made)
+	tab.profile = made.BrowserContextID
+	tab.show(address)
 	return tab
+}
+
+// beside shows another address in the same profile.
+func (t *tab) beside(address string) *tab {
+	t.t.Helper()
+	other := &tab{browser: t.browser, t: t.t, profile: t.profile}
+	other.show(address)
+	return other
+}
+
+func (t *tab) show(address string) {
+	t.t.Helper()
+	var target struct{ TargetID string }
+	t.call("", "Target.createTarget", map[string]any{"url": "about:blank", "browserContextId": t.profile, "newWindow": true}, &target)
+	var attached struct{ SessionID string }
+	t.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	t.session = attached.SessionID
+	t.mu.Lock()
+	t.tabs[t.session] = t
+	t.mu.Unlock()
+	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
+		t.do(domain+".enable", nil)
+	}
+	t.do("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true})
+	t.size(1000, 700)
+	t.do("Page.navigate", map[string]any{"url": address})
 }
 
 func (t *tab) do(method string, params map[string]any) {
@@ -308,10 +328,10 @@ func (t *tab) chord(key string, held int) {
 	}
 }
 
-// leave closes the page.
+// leave closes the page, and forgets its profile.
 func (t *tab) leave() {
 	t.t.Helper()
-	t.do("Page.close", nil)
+	t.call("", "Target.disposeBrowserContext", map[string]any{"browserContextId": t.profile}, nil)
 }
 
 // pick chooses an option as a person would.

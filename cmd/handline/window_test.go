@@ -15,18 +15,46 @@ import (
 	"handline/tray"
 )
 
-// The window as a person meets it: a real Chromium, the whole app, a demo backend.
+// The window as a person meets it: a real Chromium, the whole app, a demo backend. All its tests share one browser, and
+// each has a profile of its own in it.
+func TestWindow(t *testing.T) {
+	b := newBrowser(t)
+	for name, test := range map[string]func(*testing.T, *browser){
+		"shares the menu's words":             windowAndMenuShareTheirWords,
+		"shares the command line's words":     windowAndCommandLineShareTheirWords,
+		"is light and quick":                  windowIsLightAndQuick,
+		"works by keyboard and when narrow":   windowWorksByKeyboardAndWhenNarrow,
+		"lets no other port's page in":        anotherPortsPageGetsNowhere,
+		"leads through the first launch":      firstLaunch,
+		"offers the demo":                     demoIsAWayOut,
+		"comes back after a restart":          windowComesBackAfterARestart,
+		"steers the line":                     windowSteersTheLine,
+		"tells a diagnosis":                   windowTellsADiagnosis,
+		"tells what happened":                 windowTellsWhatHappened,
+		"changes settings":                    windowChangesSettings,
+		"sends":                               windowSends,
+		"keeps what cannot be sent yet":       windowKeepsWhatCannotBeSentYet,
+		"says what it wants before it sends":  windowSaysWhatItWantsBeforeItSends,
+		"signs in":                            windowSignsIn,
+		"offers to sign in only where it can": signInIsOfferedOnlyWhereThereIsOne,
+		"says that notifications are off":     windowSaysThatNotificationsAreOff,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, b)
+		})
+	}
+	windowInEveryMood(t, b)
+}
 
-// go to a pane by the sidebar.
+// pane goes to a pane by the sidebar.
 func (t *tab) pane(name string) {
 	t.t.Helper()
 	t.click(`.sidebar a[href="#` + name + `"]`)
 	t.until("document.getElementById(" + quote(name) + ").checkVisibility() || document.getElementById('welcome').checkVisibility()")
 }
 
-// axe finds what a person with a screen reader or weak eyes would stumble over, in light and in dark.
-// axeSource is axe-core from npm, kept between runs.
-// own are the faults that are not the browser's own notes on answers of 4xx and 5xx, which the page tells in words.
+// own are the faults that are not the browser's own notes on answers of 5xx, which the page tells in words.
 func own(faults []string) (out []string) {
 	for _, f := range faults {
 		if !strings.HasPrefix(f, "Failed to load resource: the server responded with a status of 50") {
@@ -34,75 +62,6 @@ func own(faults []string) (out []string) {
 		}
 	}
 	return out
-}
-
-func TestWindowInEveryMood(t *testing.T) {
-	b := newBrowser(t)
-	s := newScene(t, demo.Options{}, connected)
-	tab := s.enter(b, "")
-	tab.status("connected")
-	tab.axe("connected")
-	for _, c := range []struct {
-		mood  demo.Mood
-		state string
-		cause network.Cause // of the first failed check, "" = all is well
-		mend  func()        // besides the backend's recovery
-	}{
-		{demo.Chatty, "connected", "", nil},
-		{demo.Down, "reconnecting", network.Refused, nil},
-		{demo.Captive, "error", network.Captive, func() {
-			s.do(connection.Nudge{Link: true, Route: true}) // nobody waits for the next look at the portal
-		}},
-		{demo.Unavailable, "reconnecting", network.Unavailable, nil},
-		{demo.Refusing, "error", network.Auth, func() {
-			tab.click("#hero [data-is=mend]") // Enter Key…
-			tab.until("document.activeElement.id === 'f-key'")
-			tab.enter("#f-key", sceneKey)
-			tab.press("Enter")
-		}},
-		{demo.Asleep, "reconnecting", network.Asleep, func() {
-			tab.pane("diagnostics")
-			tab.click(".checks details[open] button") // Resume…
-		}},
-		{demo.Garbage, "connected", "", nil},
-	} {
-		t.Run(c.mood.Name(), func(t *testing.T) {
-			tab.t = t
-			s.mood(c.mood)
-			tab.status(c.state)
-			if c.cause != "" {
-				tab.until("document.querySelector('[data-is=trouble]').checkVisibility()")
-			}
-			tab.likeTheMenu(s)
-			tab.axe("overview")
-			tab.pane("diagnostics")
-			tab.click("[data-is=run]")
-			tab.until("document.querySelector('[data-is=run]').textContent === 'Run Diagnostics' && !document.querySelector('.idle')")
-			summary := tab.text("[data-is=summary]")
-			if c.cause == "" {
-				require.Equal(t, "All systems operational", summary)
-			} else {
-				require.Contains(t, summary, "Issues detected: ")
-				why := connection.Explain(network.Failure{Cause: c.cause, Host: demoHost, Detail: ""}, demoServer)
-				require.Contains(t, tab.text(".checks details[open]"), why.Advice)
-			}
-			tab.axe("diagnostics")
-			tab.pane("activity")
-			tab.until("document.querySelectorAll('#activity li').length > 2")
-			tab.axe("activity")
-			tab.pane("overview")
-			if c.mood != demo.Asleep { // a click wakes it
-				s.mood(demo.Steady)
-			}
-			if c.mend != nil {
-				c.mend()
-			}
-			tab.pane("overview")
-			tab.status("connected")
-		})
-	}
-	tab.t = t
-	require.Empty(t, own(tab.clean()))
 }
 
 // likeTheMenu holds the overview to the menu's words.
@@ -118,8 +77,7 @@ func (t *tab) likeTheMenu(s *scene) {
 }
 
 // The page has the menu's rules in JavaScript; both must stay the same.
-func TestWindowAndMenuShareTheirWords(t *testing.T) {
-	b := newBrowser(t)
+func windowAndMenuShareTheirWords(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, nil)
 	tab := s.enter(b, "")
 	for _, status := range []connection.Status{connection.Disconnected, connection.Connecting, connection.Connected, connection.Reconnecting, connection.Error} {
@@ -141,5 +99,3 @@ func TestWindowAndMenuShareTheirWords(t *testing.T) {
 		}
 	}
 }
-
-// A page of another port gets the browser's cookies for 127.0.0.1 and may send what it likes.

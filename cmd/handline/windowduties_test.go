@@ -14,21 +14,22 @@ import (
 	"handline/connection/demo"
 )
 
+// axe finds what a person with a screen reader or weak eyes would stumble over. What differs in the dark is the colours.
 func (t *tab) axe(where string) {
 	t.t.Helper()
-	var there bool
-	if t.eval("Boolean(window.axe)", &there); !there {
+	if !t.is("window.axe") {
 		t.eval(axeSource(t.t), nil)
 	}
-	for _, scheme := range []string{"light", "dark"} {
+	for scheme, rules := range map[string]string{"light": "{}", "dark": `{runOnly: ["color-contrast"]}`} {
 		t.scheme(scheme)
-		t.rest()
+		t.eval("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))", nil)
 		var found []string
-		t.eval(`axe.run().then(r => r.violations.map(v => v.id + ": " + v.nodes.map(n => n.html.slice(0, 120) + " " + n.any.map(a => a.message)).join("; ")))`, &found)
+		t.eval("axe.run("+rules+`).then(r => r.violations.map(v => v.id + ": " + v.nodes.map(n => n.html.slice(0, 120) + " " + n.any.map(a => a.message)).join("; ")))`, &found)
 		require.Empty(t.t, found, "%s, %s", where, scheme)
 	}
 }
 
+// axeSource is axe-core from npm, kept between runs.
 func axeSource(t *testing.T) string {
 	t.Helper()
 	need(t, "npm")
@@ -45,8 +46,7 @@ func axeSource(t *testing.T) string {
 	return string(b)
 }
 
-func TestWindowIsLightAndQuick(t *testing.T) {
-	b := newBrowser(t)
+func windowIsLightAndQuick(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, connected)
 	tab := s.enter(b, "")
 	tab.status("connected")
@@ -63,11 +63,18 @@ func TestWindowIsLightAndQuick(t *testing.T) {
 	t.Logf("%.0f bytes", bytes)
 	require.Less(t, bytes, 150e3)
 	require.Less(t, best, 2000.0, "on a quiet machine it is under 200; other tests run beside this one")
-	host := strings.SplitN(s.base(tab), "/", 4)[2]
-	for _, address := range tab.addresses() {
-		require.True(t, strings.HasPrefix(address, "http://"+host+"/") || strings.HasPrefix(address, "file://"), address)
-	}
+	tab.staysHome(s)
 	require.Empty(t, tab.clean())
+}
+
+// staysHome says that the page has asked nobody but Handline.
+func (t *tab) staysHome(s *scene) {
+	t.t.Helper()
+	host := strings.SplitN(s.base(t), "/", 4)[2]
+	for _, address := range t.addresses() {
+		address = strings.TrimPrefix(address, "blob:")
+		require.True(t.t, strings.HasPrefix(address, "http://"+host+"/") || strings.HasPrefix(address, "file://"), address)
+	}
 }
 
 func (s *scene) base(t *tab) (address string) {
@@ -75,8 +82,7 @@ func (s *scene) base(t *tab) (address string) {
 	return address
 }
 
-func TestWindowWorksByKeyboardAndWhenNarrow(t *testing.T) {
-	b := newBrowser(t)
+func windowWorksByKeyboardAndWhenNarrow(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, connected)
 	tab := s.enter(b, "")
 	tab.status("connected")
@@ -111,13 +117,13 @@ func TestWindowWorksByKeyboardAndWhenNarrow(t *testing.T) {
 	tab.until("document.querySelector('.checks details').open")
 }
 
-func TestAnotherPortsPageGetsNowhere(t *testing.T) {
-	b := newBrowser(t)
+// A page of another port gets the browser's cookies for 127.0.0.1 and may send what it likes.
+func anotherPortsPageGetsNowhere(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, connected)
 	mine := s.enter(b, "")
 	mine.status("connected")
 	address := s.base(mine)
-	evil := b.open("http://" + evilPage(t) + "/")
+	evil := mine.beside("http://" + evilPage(t) + "/")
 	evil.until("document.readyState === 'complete'")
 	var got []string
 	evil.eval(fmt.Sprintf(`(async base => {

@@ -8,8 +8,7 @@ import (
 	"handline/connection/demo"
 )
 
-func TestFirstLaunch(t *testing.T) {
-	b := newBrowser(t)
+func firstLaunch(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, nil)
 	tab := s.enter(b, "")
 	tab.until("document.querySelector('#welcome').checkVisibility()")
@@ -39,8 +38,7 @@ func TestFirstLaunch(t *testing.T) {
 	require.Empty(t, own(tab.clean()))
 }
 
-func TestDemoIsAWayOut(t *testing.T) {
-	b := newBrowser(t)
+func demoIsAWayOut(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, nil)
 	tab := s.enter(b, "")
 	tab.click("[data-is=try-demo]")
@@ -53,8 +51,7 @@ func TestDemoIsAWayOut(t *testing.T) {
 	require.Empty(t, tab.clean())
 }
 
-func TestWindowComesBackAfterARestart(t *testing.T) {
-	b := newBrowser(t)
+func windowComesBackAfterARestart(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, connected)
 	tab := s.enter(b, "")
 	tab.status("connected")

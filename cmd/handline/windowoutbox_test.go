@@ -17,7 +17,7 @@ import (
 // message waits until the newest message that begins with a text is in a state.
 func (t *tab) message(text, state string) {
 	t.t.Helper()
-	t.until(fmt.Sprintf("[...document.querySelectorAll('.messages li')].find(li => li.querySelector('.said').textContent.startsWith(%s))?.querySelector('[data-is=state]').textContent === %s", quote(text), quote(state)))
+	t.until(fmt.Sprintf("[...document.querySelectorAll('.messages li')].find(li => li.querySelector('.said').textContent.startsWith(%s))?.querySelector('[data-is=state]').textContent.toLowerCase() === %s", quote(text), quote(strings.ToLower(state))))
 }
 
 // decide presses a button of the newest message.
@@ -29,8 +29,7 @@ func (t *tab) write(text string) {
 	t.click("[data-is=send]")
 }
 
-func TestWindowSends(t *testing.T) {
-	b := newBrowser(t)
+func windowSends(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{Dialect: demo.AgentServer}, connected)
 	tab := s.enter(b, "message")
 	tab.until("document.activeElement.id === 'message' && location.hash === '#activity'")
@@ -63,7 +62,6 @@ func TestWindowSends(t *testing.T) {
 	tab.until("!document.querySelector('[data-is=send]').disabled")
 	again := s.enter(b, "activity")
 	again.until("document.querySelector('#message').value === 'half a thought'")
-	again.leave()
 
 	s.mood(demo.Declining)
 	tab.click("[data-is=send]")
@@ -78,8 +76,7 @@ func TestWindowSends(t *testing.T) {
 	require.Empty(t, tab.clean())
 }
 
-func TestWindowKeepsWhatCannotBeSentYet(t *testing.T) {
-	b := newBrowser(t)
+func windowKeepsWhatCannotBeSentYet(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, connected)
 	tab := s.enter(b, "activity")
 	tab.until("document.querySelector('#message-to').textContent === 'To Demo 1'")
@@ -145,8 +142,7 @@ func TestWindowKeepsWhatCannotBeSentYet(t *testing.T) {
 	require.Empty(t, own(tab.clean()))
 }
 
-func TestWindowSaysWhatItWantsBeforeItSends(t *testing.T) {
-	b := newBrowser(t)
+func windowSaysWhatItWantsBeforeItSends(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, nil)
 	tab := s.enter(b, "message")
 	tab.until("document.querySelector('[data-is=no-server]').checkVisibility() && document.activeElement.dataset.is === 'set-up'")
@@ -165,8 +161,7 @@ func TestWindowSaysWhatItWantsBeforeItSends(t *testing.T) {
 }
 
 // The page has the outbox's words in JavaScript, and the command line has them in Go; both must stay the same.
-func TestWindowAndCommandLineShareTheirWords(t *testing.T) {
-	b := newBrowser(t)
+func windowAndCommandLineShareTheirWords(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, nil)
 	tab := s.enter(b, "")
 	for _, state := range []string{connection.Queued, connection.Sending, connection.Accepted, connection.Confirmed, connection.Failed, connection.Held, connection.Unknown} {

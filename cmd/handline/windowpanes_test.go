@@ -14,8 +14,7 @@ import (
 	"handline/persistence"
 )
 
-func TestWindowSteersTheLine(t *testing.T) {
-	b := newBrowser(t)
+func windowSteersTheLine(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, connected)
 	tab := s.enter(b, "")
 	tab.status("connected")
@@ -41,12 +40,11 @@ func TestWindowSteersTheLine(t *testing.T) {
 	require.Empty(t, tab.clean())
 }
 
-func TestWindowTellsADiagnosis(t *testing.T) {
-	b := newBrowser(t)
+func windowTellsADiagnosis(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, connected)
 	downloads := t.TempDir()
 	tab := s.enter(b, "diagnostics")
-	tab.call("", "Browser.setDownloadBehavior", map[string]any{"behavior": "allow", "downloadPath": downloads}, nil)
+	tab.call("", "Browser.setDownloadBehavior", map[string]any{"behavior": "allow", "downloadPath": downloads, "browserContextId": tab.profile}, nil)
 	require.True(t, strings.HasPrefix(tab.text("#diagnostics [data-is=summary]"), "Not run yet"))
 	tab.axe("before the first run")
 	s.mood(demo.Hang)
@@ -79,8 +77,7 @@ func TestWindowTellsADiagnosis(t *testing.T) {
 	require.Empty(t, own(tab.clean()))
 }
 
-func TestWindowTellsWhatHappened(t *testing.T) {
-	b := newBrowser(t)
+func windowTellsWhatHappened(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, nil)
 	tab := s.enter(b, "activity")
 	tab.until("document.querySelectorAll('#activity li').length > 0")
@@ -106,8 +103,7 @@ func TestWindowTellsWhatHappened(t *testing.T) {
 	require.Empty(t, tab.clean())
 }
 
-func TestWindowChangesSettings(t *testing.T) {
-	b := newBrowser(t)
+func windowChangesSettings(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, func(v *persistence.Config) {
 		*v = persistence.Default()
 		v.Server, v.Probe, v.Proxy, v.ConnectAtLaunch = demoServer, demoProbe, "off", "never"
@@ -203,6 +199,14 @@ func TestWindowChangesSettings(t *testing.T) {
 	tab.enter("[data-path=proxy]", "http://proxy.example:3128")
 	tab.press("Enter")
 	stored(func(c persistence.Config) bool { return c.Proxy == "http://proxy.example:3128" }, "proxy")
+	tab.enter("[data-path=proxy]", "http://ann:sword%20fish@proxy.example:3129")
+	tab.press("Enter")
+	stored(func(c persistence.Config) bool { return c.Proxy == "http://proxy.example:3129" }, "a proxy's password is kept apart")
+	require.Eventually(t, func() bool {
+		login, err := s.app.logins.Get(t.Context(), "proxy http://proxy.example:3129")
+		return err == nil && login == "ann:sword fish"
+	}, 5*time.Second, 20*time.Millisecond)
+	tab.until("document.querySelector('[data-path=proxy]').value === 'http://proxy.example:3129'")
 	require.Empty(t, own(tab.clean()))
 }
 

@@ -52,8 +52,7 @@ func (t *tab) signs(s *scene, place, to, said string) {
 }
 
 // The key goes from the server to the keychain; the page sees a code. The demo lets itself be asked each 5 s.
-func TestWindowSignsIn(t *testing.T) {
-	b := newBrowser(t)
+func windowSignsIn(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{Dialect: demo.AppServer}, nil)
 	tab := s.enter(b, "")
 	tab.enter("#w-server", demoServer)
@@ -95,8 +94,7 @@ func TestWindowSignsIn(t *testing.T) {
 	require.Empty(t, own(tab.clean()))
 }
 
-func TestSignInIsOfferedOnlyWhereThereIsOne(t *testing.T) {
-	b := newBrowser(t)
+func signInIsOfferedOnlyWhereThereIsOne(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, connected)
 	tab := s.enter(b, "settings")
 	tab.until("document.querySelectorAll('#f-talk option').length > 2")
@@ -104,8 +102,7 @@ func TestSignInIsOfferedOnlyWhereThereIsOne(t *testing.T) {
 }
 
 // What the system keeps back is said where it is chosen, with the button that leads to the cure.
-func TestWindowSaysThatNotificationsAreOff(t *testing.T) {
-	b := newBrowser(t)
+func windowSaysThatNotificationsAreOff(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, func(v *persistence.Config) { connected(v); v.ConnectAtLaunch = "never" })
 	tab := s.enter(b, "settings")
 	tab.until("document.querySelectorAll('#f-talk option').length > 2")
