@@ -114,14 +114,18 @@ func (t *turn) spent() time.Duration {
 	return t.now.Sub(t.dialled)
 }
 
-// suspect asks for a look at the portal after two failures in a row that smell of one. Portals stand between this
-// machine and the internet, so a server on this machine or its own network is never suspected.
+// suspect asks for a look at the portal after two failures in a row that smell of one. Some portals swallow what they
+// cannot answer, so silence smells as well, but a server that is off is just as silent: it is worth one look, and one
+// more on each other network. Portals stand between this machine and the internet, so a server on this machine or its
+// own network is never suspected.
 func (t *turn) suspect(f network.Failure) {
-	if !f.Suspect || t.reach != network.Internet {
+	mute := f.Silent && f.Cause == network.Timeout
+	if !f.Suspect && !mute || t.reach != network.Internet {
 		t.suspects = 0
 		return
 	}
-	if t.suspects++; t.suspects >= 2 && t.now.Sub(t.lookedAt) >= portalRetry {
+	t.suspects++
+	if (t.suspects == 2 || t.suspects > 2 && !mute) && t.now.Sub(t.lookedAt) >= portalRetry {
 		t.lookedAt = t.now
 		t.do(look{})
 	}

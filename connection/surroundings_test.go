@@ -68,6 +68,38 @@ func TestALoginPage(t *testing.T) {
 	}
 }
 
+// A portal may swallow what it cannot answer. A server that is off looks the same, and a probe may not be asked all day.
+func TestAPortalThatSwallows(t *testing.T) {
+	var looks atomic.Int32
+	var portal atomic.Bool
+	inWorld(t, demo.Options{Mood: demo.Quiet}, func(w *world) {
+		w.stop()
+		w.opt.Portal = func(context.Context) network.Portal {
+			looks.Add(1)
+			if portal.Load() {
+				return network.Portal{Verdict: network.LogIn, Open: "http://probe.example/"}
+			}
+			return network.Portal{Verdict: network.WayOut}
+		}
+		w.start()
+		w.until(Connected, time.Minute)
+		w.pipe.Hang(true)
+		w.pipe.Partition(true)
+		w.pass(time.Hour)
+		require.EqualValues(t, 1, looks.Load(), "the server is off")
+		require.NotEqual(t, Captive, w.manager.Snapshot().Phase)
+
+		portal.Store(true)
+		w.do(Nudge{Link: true, Route: true})
+		w.pass(30 * time.Second)
+		require.Equal(t, Captive, w.manager.Snapshot().Phase, "another network, and one with a portal")
+		portal.Store(false)
+		w.pipe.Hang(false)
+		w.pipe.Partition(false)
+		require.LessOrEqual(t, w.until(Connected, time.Minute), 11*time.Second)
+	})
+}
+
 func TestBehindNoPortal(t *testing.T) {
 	for _, server := range []string{"http://192.168.1.20:3000", "http://nas.local:3000", "http://127.0.0.1:3000"} {
 		l := begin(t, wire.Target{Server: server, Conversation: "c1", Dialect: wire.SocketIO})
