@@ -42,11 +42,13 @@ type agentPeer struct {
 func newAgentPeer(t *testing.T, key string) *agentPeer {
 	script, err := filepath.Abs(filepath.Join("..", "..", "connection", "backend", "testdata", "agentserver.sh"))
 	require.NoError(t, err)
-	if out, err := exec.Command(script, "install").CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
+	installs := exec.Command(script, "install")
+	if out, err := installs.CombinedOutput(); err != nil {
+		const offline = 4 // no package registry could be reached, which is nobody's failure
+		if os.Getenv("CI") == "true" && installs.ProcessState.ExitCode() != offline {
 			t.Fatalf("%s", out)
 		}
-		t.Skipf("%s", bytes.TrimSpace(out))
+		t.Skipf("NOT TESTED against the real agent-server: %s", bytes.TrimSpace(out))
 	}
 	address := free(t)
 	p := &agentPeer{t: t, url: "http://" + address, home: t.TempDir(), key: key, model: "http://127.0.0.1:9"}

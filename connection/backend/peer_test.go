@@ -103,11 +103,17 @@ func agentServer(t *testing.T) *peer {
 	switch {
 	case err == nil:
 		return p
-	case os.Getenv("CI") == "true":
+	case os.Getenv("CI") == "true" && !isOffline(err):
 		t.Fatal(err)
 	}
-	t.Skip(err)
+	t.Skip("NOT TESTED against the real agent-server: ", err)
 	return nil
+}
+
+// isOffline says whether no package registry could be reached, which is nobody's failure.
+func isOffline(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == 4
 }
 
 func (p *peer) target(conversation string) wire.Target {
