@@ -105,7 +105,8 @@ func (s *served) api(line *connection.Manager) diagnostics.API {
 			}
 			return nil
 		},
-		Quit: func() { s.quits++ },
+		Draft: new(diagnostics.Draft),
+		Quit:  func() { s.quits++ },
 	}
 }
 

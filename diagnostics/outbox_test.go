@@ -1,7 +1,9 @@
 package diagnostics_test
 
 import (
+	"bufio"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -117,4 +119,36 @@ func TestAMessageThatIsNotTakenSaysWhy(t *testing.T) {
 	nowhere := serveLine(t, connection.Options{Target: wire.Target{Server: "http://127.0.0.1:9", Dialect: wire.Auto}})
 	_, err = nowhere.Send(t.Context(), "x")
 	require.Equal(t, "no-conversation", diagnostics.ProblemOf(err, "").Code)
+}
+
+func TestADraftIsKeptForTheNextPage(t *testing.T) {
+	s, _ := serveOutbox(t)
+	status, _, _ := s.ask(t, "PUT", "/v1/draft", "application/json", `{"text":"half a thought"}`)
+	require.Equal(t, 204, status)
+	res, err := s.http.Get("http://handline/v1/draft")
+	require.NoError(t, err)
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"text":"half a thought"}`, string(b))
+	status, _, p := s.ask(t, "PUT", "/v1/draft", "application/json", `{"words":"x"}`)
+	require.Equal(t, 400, status)
+	require.Equal(t, "bad-request", p.Code)
+}
+
+// A browser opens few connections to one server, so a window has all that goes on in one stream.
+func TestAWatchBringsTheOutboxWhereItIsAskedTo(t *testing.T) {
+	s, _ := serveOutbox(t)
+	_, err := s.Send(t.Context(), "hello")
+	require.NoError(t, err)
+	res, err := s.http.Get("http://handline/v1/watch?outbox")
+	require.NoError(t, err)
+	defer res.Body.Close()
+	seen := map[string]bool{}
+	for lines := bufio.NewScanner(res.Body); len(seen) < 2 && lines.Scan(); {
+		if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+			seen[name] = true
+		}
+	}
+	require.Equal(t, map[string]bool{"snapshot": true, "outbox": true}, seen)
 }
