@@ -82,7 +82,11 @@ func main() {
 	// No child, no crash report and no second reader may find the key in the environment.
 	token := os.Getenv("HANDLINE_TOKEN")
 	os.Unsetenv("HANDLINE_TOKEN")
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup wants to outlive the terminal
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
 	code := run(ctx, os.Args[1:], token)
 	stop()

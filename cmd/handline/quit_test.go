@@ -25,21 +25,23 @@ import (
 // endsWithin is how long a system that shuts down waits before it calls an app the one that interrupts it.
 const endsWithin = 2 * time.Second
 
-// Whatever the line is doing, the program ends in time: by SIGTERM, by Quit, and when the desktop session goes.
+// Whatever the line is doing, the program ends in time: by SIGTERM, by Quit, and when its terminal or the desktop session
+// goes.
 func TestItEndsInTime(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	ended := map[connection.Phase]bool{}
 	ways := map[string]func(*testing.T, *living){
 		"SIGTERM": func(t *testing.T, l *living) { require.NoError(t, l.process.Process.Signal(syscall.SIGTERM)) },
+		"hangup":  func(t *testing.T, l *living) { require.NoError(t, l.process.Process.Signal(syscall.SIGHUP)) },
 		"quit":    func(t *testing.T, l *living) { require.NoError(t, l.client.Quit(t.Context())) },
 		"logout":  func(t *testing.T, l *living) { require.NoError(t, l.bus.Process.Kill()) },
 	}
 	t.Run("moods", func(t *testing.T) {
 		for _, mood := range demo.Moods() {
 			for name, end := range ways {
-				if name == "logout" && mood > demo.Chatty {
-					continue // the session's end takes the same way as the others, and a bus each is dear
+				if (name == "logout" || name == "hangup") && mood > demo.Chatty {
+					continue // they take the same way as the others, and a bus each is dear
 				}
 				t.Run(mood.Name()+"/"+name, func(t *testing.T) {
 					t.Parallel()
