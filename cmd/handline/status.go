@@ -167,11 +167,15 @@ func details(s connection.Snapshot, now time.Time) [2]string {
 	trouble := s.Status == connection.Error || s.Status == connection.Reconnecting
 	where := place(s.Server, s.Conversation, s.Title)
 	switch {
-	// What to do about these two is typed, not clicked.
+	// What to do about these is typed, not clicked.
 	case s.Cause.Code == network.NotSetUp && s.Server == "":
 		return [2]string{s.Cause.Means, "Set it up with: handline connect --server URL"}
 	case s.Cause.Code == network.NotSetUp:
 		return [2]string{s.Cause.Means, "Choose one of: handline conversations"}
+	case trouble && s.Cause.Code == network.Auth:
+		return [2]string{s.Cause.Means, "Enter a new key with: handline login"}
+	case trouble && s.Cause.Code == network.Asleep:
+		return [2]string{s.Cause.Means, "Resume it with: handline connect --wake"}
 	case trouble && s.Cause.Code != "":
 		return [2]string{s.Cause.Means, s.Cause.Advice}
 	case s.Status == connection.Disconnected:

@@ -44,7 +44,12 @@ func TestWindow(t *testing.T) {
 			test(t, b)
 		})
 	}
-	windowInEveryMood(t, b)
+	f := readFaces(t)
+	t.Run("says every fault", func(t *testing.T) {
+		t.Parallel()
+		windowSaysEveryFault(t, b, f)
+	})
+	windowInEveryMood(t, b, f)
 }
 
 // pane goes to a pane by the sidebar.
