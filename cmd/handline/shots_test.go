@@ -27,6 +27,10 @@ func TestPictures(t *testing.T) {
 		v.Retry, v.Heartbeat = persistence.Default().Retry, persistence.Default().Heartbeat
 	})
 	require.NoError(t, s.app.state.Write(persistence.Batch{Notes: workingDay(time.Now())}))
+	s.end()
+	s.store(persistence.Message{Identity: demoServer, Conversation: demo.DefaultConversation, At: time.Now().Add(-97 * time.Minute),
+		State: connection.Held, Text: "Please also bring the changelog up to date.", Why: "It waited for more than an hour."})
+	s.start()
 	s.latency.Store(int64(42 * time.Millisecond))
 	tab := s.enter(b, "")
 	tab.size(1000, 740)
@@ -54,6 +58,11 @@ func TestPictures(t *testing.T) {
 				s.mood(demo.Steady)
 				s.do(connection.KeyChanged{})
 				tab.until("document.querySelector('#nav-state').dataset.state === 'connected'")
+			case pane == "activity" && scheme == "light":
+				tab.write("Fix the flaky test in the parser package, and tell me why it was flaky.")
+				tab.message("Fix the flaky", "Confirmed")
+				tab.enter("#message", "Then open a pull request with a short description.")
+				fallthrough
 			case pane == "activity":
 				tab.until("document.querySelector('#activity li > span')?.textContent.startsWith('Connected')")
 			case pane == "settings":
