@@ -59,10 +59,11 @@ func (t *tab) pane(name string) {
 	t.until("document.getElementById(" + quote(name) + ").checkVisibility() || document.getElementById('welcome').checkVisibility()")
 }
 
-// own are the faults that are not the browser's own notes on answers of 5xx, which the page tells in words.
+// own are the faults that are not the browser's own notes on answers of 5xx and 413, which the page tells in words.
 func own(faults []string) (out []string) {
 	for _, f := range faults {
-		if !strings.HasPrefix(f, "Failed to load resource: the server responded with a status of 50") {
+		if told, _ := strings.CutPrefix(f, "Failed to load resource: the server responded with a status of "); told == f ||
+			!strings.HasPrefix(told, "50") && !strings.HasPrefix(told, "413") {
 			out = append(out, f)
 		}
 	}

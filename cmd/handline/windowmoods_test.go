@@ -236,7 +236,7 @@ func (v *visit) activity(m demo.Mood, is manner) {
 		v.tab.message(text, is.sent)
 		v.tab.decide("edit")
 		v.tab.until("document.querySelector('#message').value === " + quote(text))
-		v.tab.eval("(box => { box.value = ''; box.dispatchEvent(new Event('input')) })(document.querySelector('#message'))", nil)
+		v.tab.paste("")
 	case connection.Queued:
 		v.tab.decide("discard")
 		v.tab.until("![...document.querySelectorAll('.messages .said')].some(e => e.textContent === " + quote(text) + ")")

@@ -23,6 +23,12 @@ func (t *tab) message(text, state string) {
 // decide presses a button of the newest message.
 func (t *tab) decide(verb string) { t.t.Helper(); t.click(".messages li [data-verb=" + verb + "]") }
 
+// paste fills the box, as the clipboard would with more than anybody types.
+func (t *tab) paste(text string) {
+	t.t.Helper()
+	t.eval("(box => { box.value = "+quote(text)+"; box.dispatchEvent(new Event('input')) })(document.querySelector('#message'))", nil)
+}
+
 func (t *tab) write(text string) {
 	t.t.Helper()
 	t.enter("#message", text)
@@ -130,14 +136,24 @@ func windowKeepsWhatCannotBeSentYet(t *testing.T, b *browser) {
 	tab.click(".messages li:has([data-verb=edit]) [data-verb=retry]")
 	tab.message("It is failed", "Confirmed")
 
-	// Too long: the words say so, and the text stays.
-	tab.click("#message")
-	tab.eval(`const box = document.querySelector('#message'); box.value = 'x'.repeat(1100000); box.dispatchEvent(new Event('input'))`, nil)
-	tab.click("[data-is=send]")
-	tab.until("document.querySelector('.refused').innerText.includes('The message is too long')")
-	require.Contains(t, tab.text(".refused"), "Your text is still here.")
-	require.True(t, tab.is("document.querySelector('#message').value.length === 1100000"))
-	tab.eval(`const full = document.querySelector('#message'); full.value = 'short'; full.dispatchEvent(new Event('input'))`, nil)
+	// Too long, and then no room for one more: the words say so, and the text stays.
+	s.do(connection.Disconnect{})
+	for _, c := range []struct {
+		size int
+		says string
+	}{{1100000, "The message is too long"}, {900000, ""}, {900001, "The outbox is full"}} {
+		tab.paste(strings.Repeat("x", c.size))
+		tab.click("[data-is=send]")
+		if c.says == "" {
+			tab.message("xxx", "Queued")
+			continue
+		}
+		tab.until("document.querySelector('.refused').innerText.includes(" + quote(c.says) + ")")
+		require.Contains(t, tab.text(".refused"), "Your text is still here.")
+		require.True(t, tab.is(fmt.Sprintf("document.querySelector('#message').value.length === %d", c.size)))
+	}
+	tab.axe("no room")
+	tab.paste("short")
 	tab.until("!document.querySelector('.refused').checkVisibility()")
 	require.Empty(t, own(tab.clean()))
 }

@@ -91,7 +91,7 @@ func windowTellsWhatHappened(t *testing.T, b *browser) {
 	tab.pane("activity")
 	shown := "[...document.querySelectorAll('#activity li > span')].map(e => e.textContent).join('|')"
 	tab.until(shown + ".includes('Connection lost')")
-	tab.until("[...document.querySelectorAll('#activity .title')].map(e => e.textContent).join() === 'Today,Yesterday'")
+	tab.until("[...document.querySelectorAll('[data-is=timeline] .title')].map(e => e.textContent).join() === 'Today,Yesterday'")
 	tab.click("#activity [value=alert] + span")
 	tab.until(shown + " === 'Connection lost'")
 	tab.click("#activity [value=diagnosis] + span")
