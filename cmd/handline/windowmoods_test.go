@@ -106,6 +106,7 @@ func (v *visit) lives(m demo.Mood) {
 	v.sees(m, is)
 	v.overview(is)
 	v.diagnostics(is)
+	v.hangsUp(is)
 	v.activity(m, is)
 	v.settings(m)
 	v.mend(m)
@@ -156,6 +157,11 @@ func (v *visit) overview(is manner) {
 		v.tab.likeTheMenu(v.scene)
 	}
 	v.tab.axe("overview")
+}
+
+// hangsUp presses Disconnect, what connects again, and Cancel where there is time for it.
+func (v *visit) hangsUp(is manner) {
+	v.tab.pane("overview")
 	if !v.tab.is("document.querySelector('[data-is=disconnect]').checkVisibility()") {
 		return // the next moment of a line that comes and goes
 	}
@@ -181,9 +187,6 @@ func (v *visit) overview(is manner) {
 }
 
 func (v *visit) diagnostics(is manner) {
-	if is.cause != "" && is.cause == is.check { // some of it is known from the line alone
-		require.Eventually(v.t, func() bool { return v.scene.app.line.Snapshot().Cause.Code == is.cause }, patience, tick)
-	}
 	v.tab.pane("diagnostics")
 	v.tab.click("[data-is=run]")
 	v.tab.until("document.querySelector('[data-is=run]').textContent === 'Run Diagnostics' && !document.querySelector('.idle')")
