@@ -12,7 +12,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"flag"
 	"fmt"
 	"io"
 	"math/big"
@@ -32,8 +31,6 @@ import (
 	"handline/diagnostics"
 	"handline/persistence"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // clinic is a world of loopback alone in which an app is examined. Names under .example lead where the test says, and
 // every other address is refused.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +20,8 @@ import (
 	"handline/connection/network"
 	"handline/tray"
 )
+
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // faces is the golden file of what each face says: the window's pane, the command line and the icon's tooltip, a section a
 // mood or a fault. Read it aloud: a person who has never heard of WebSockets must know what to do.
