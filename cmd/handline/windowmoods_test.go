@@ -31,7 +31,7 @@ func manners() map[demo.Mood]manner {
 		demo.Steady:       {"connected", "", connection.Confirmed, "", false},
 		demo.Quiet:        {"connected", "", connection.Confirmed, "", false},
 		demo.Chatty:       {"connected", "", connection.Confirmed, "", false},
-		demo.SlowReplay:   {"connected", "", connection.Confirmed, "", false},
+		demo.SlowReplay:   {"connected", "", connection.Confirmed, "", true}, // it begins with a cut
 		demo.Silent:       {"reconnecting", network.Timeout, connection.Queued, network.Timeout, false},
 		demo.Flapping:     {"reconnecting", network.Reset, "", "", true},
 		demo.Refusing:     {"error", network.Auth, connection.Queued, network.Auth, false},
