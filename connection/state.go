@@ -142,6 +142,10 @@ func (s Snapshot) Detail(now time.Time) string {
 		}
 	}
 	switch s.Status {
+	case Connecting:
+		if s.RetryAt.After(now.Add(time.Second)) { // who clicks again and again has to wait in the end
+			add(s.next(now))
+		}
 	case Connected:
 		if s.Syncing {
 			add("catching up")

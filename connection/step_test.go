@@ -299,13 +299,17 @@ func TestALoopbackServerIsNeverOffline(t *testing.T) {
 func TestImmediateRetriesAreBounded(t *testing.T) {
 	l := begin(t, remote)
 	l.chance = 0
-	dials := 0
+	dials, longest := 0, ""
 	l.then(0, Connect{}, "Connecting...", "dial 1")
 	for range 600 { // an impatient finger, ten times a second for a minute
 		l.now = l.now.Add(100 * time.Millisecond)
 		l.m, l.did = l.m.step(moment{l.now, 0}, Reconnect{})
 		dials += strings.Count(says(l.did), "dial")
+		if s := l.m.snapshot(); s.RetryAt.After(l.now.Add(30 * time.Second)) {
+			longest = s.Headline(l.now)
+		}
 	}
+	require.Contains(t, longest, "Connecting... — next try ")
 	require.LessOrEqual(t, dials, 7)
 	require.Greater(t, dials, 3)
 }
