@@ -226,6 +226,7 @@ func (t *turn) tell(before machine) {
 		t.since = t.now
 	}
 	s := t.snapshot()
+	s.Queued, s.Undecided = 0, 0 // of the line, not of the messages
 	t.do(note{persistence.Entry{
 		At: t.now, Kind: "phase", Text: s.Headline(t.now), Phase: s.Phase.String(), Status: string(is),
 		Cause: string(t.why.Cause), Server: t.target.Identity(),

@@ -288,7 +288,7 @@ func TestAServerThatShowsNothingLeavesItUnknown(t *testing.T) {
 		require.Contains(w.t, []string{Sending, Accepted}, w.manager.Outbox()[0].State)
 		m = w.became(m.ID, Unknown, 3*time.Second)
 		require.Equal(w.t, []Verb{VerbCheck, VerbRetry, VerbDiscard}, m.Verbs)
-		require.Contains(w.t, w.manager.Snapshot().Detail(time.Now()), "1 message wants your word")
+		require.Contains(w.t, w.manager.Snapshot().Detail(time.Now()), "1 message needs you")
 		w.server.SetMood(demo.Steady)
 		w.became(w.says("two").ID, Confirmed, time.Second)
 		w.do(Decide{m.ID, VerbCheck})

@@ -99,7 +99,7 @@ type Snapshot struct {
 	LastHeard    time.Time `json:"last_heard,omitzero"` // any inbound frame
 	Agent        string    `json:"agent"`               // working, waiting, finished, paused, error or "" (unknown)
 	Queued       int       `json:"queued"`              // messages of this server that are on their way
-	Undecided    int       `json:"undecided,omitempty"` // messages of this server that want the user's word: failed, held, unknown
+	Undecided    int       `json:"undecided,omitempty"` // messages of this server that need the user: failed, held, unknown
 	LastEventID  string    `json:"last_event_id,omitempty"`
 	Events       uint64    `json:"events"`  // applied since the app started
 	Syncing      bool      `json:"syncing"` // a gap is being filled
@@ -170,7 +170,7 @@ func (s Snapshot) Detail(now time.Time) string {
 		add(fmt.Sprintf("%d %s queued", s.Queued, plural(s.Queued, "message", "messages")))
 	}
 	if s.Undecided > 0 {
-		add(fmt.Sprintf("%d %s your word", s.Undecided, plural(s.Undecided, "message wants", "messages want")))
+		add(fmt.Sprintf("%d %s you", s.Undecided, plural(s.Undecided, "message needs", "messages need")))
 	}
 	out := ""
 	for i, p := range parts {

@@ -113,7 +113,7 @@ function details(s) {
   put(is("conversation"), s.title || s.conversation || (s.server ? "The newest that runs" : "–"));
   put(is("conversation-id"), s.title ? s.conversation ?? "" : "");
   put(is("agent"), words.agent(s.agent));
-  const waiting = [s.queued && `${s.queued} queued`, s.undecided && `${s.undecided} ${s.undecided === 1 ? "wants" : "want"} your word`].filter(Boolean);
+  const waiting = [s.queued && `${s.queued} queued`, s.undecided && `${s.undecided} ${s.undecided === 1 ? "needs" : "need"} you`].filter(Boolean);
   show(is("queue"), waiting.length > 0);
   put(is("queued"), waiting.join(" · "));
   show(is("demo"), Boolean(demo) && s.server === demo);
