@@ -38,6 +38,7 @@ func TestRealPeers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: real servers take a minute")
 	}
+	t.Parallel()
 	program := filepath.Join(t.TempDir(), "handline")
 	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)

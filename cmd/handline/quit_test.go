@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -29,6 +30,9 @@ const endsWithin = 2 * time.Second
 // goes.
 func TestItEndsInTime(t *testing.T) {
 	t.Parallel()
+	heard := make(chan os.Signal, 1) // under nohup the programs would be deaf to a hangup, as they should
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 	var mu sync.Mutex
 	ended := map[connection.Phase]bool{}
 	ways := map[string]func(*testing.T, *living){
