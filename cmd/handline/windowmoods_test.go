@@ -235,14 +235,17 @@ func (v *visit) activity(m demo.Mood, is manner) {
 	v.tab.axe("activity")
 	switch is.sent {
 	case connection.Failed:
-		v.tab.decide("retry")
-		v.tab.message(text, is.sent)
 		v.tab.decide("edit")
 		v.tab.until("document.querySelector('#message').value === " + quote(text))
+		v.lacks(text)
 		v.tab.paste("")
+		v.tab.write(text)
+		v.tab.message(text, is.sent)
+		v.tab.decide("retry") // last: when it has failed once more cannot be seen
+		v.tab.message(text, is.sent)
 	case connection.Queued:
 		v.tab.decide("discard")
-		v.tab.until("![...document.querySelectorAll('.messages .said')].some(e => e.textContent === " + quote(text) + ")")
+		v.lacks(text)
 	}
 	for _, kind := range []string{"phase", "alert", "diagnosis", ""} {
 		v.tab.click(fmt.Sprintf("#activity [value=%q] + span", kind))
@@ -250,6 +253,11 @@ func (v *visit) activity(m demo.Mood, is manner) {
 	v.tab.enter("#activity [type=search]", "connect")
 	v.tab.until("document.querySelectorAll('#activity .day li').length > 0")
 	v.tab.enter("#activity [type=search]", "")
+}
+
+// lacks waits until no message with the text is listed.
+func (v *visit) lacks(text string) {
+	v.tab.until("![...document.querySelectorAll('.messages .said')].some(e => e.textContent === " + quote(text) + ")")
 }
 
 func (v *visit) settings(m demo.Mood) {
