@@ -430,11 +430,13 @@ func (a *typed) resumesAfterItsOwnDeath() {
 	time.Sleep(2 * time.Second)
 	a.peer.kill()
 	truth := a.peer.truth()
+	a.peer.every = "0"
+	a.peer.start() // the dead one may have written down what it never sent
 	require.Eventually(a.t, func() bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		return len(a.applied) > 0 && a.applied[len(a.applied)-1] == truth[len(truth)-1]
-	}, 5*time.Second, 20*time.Millisecond)
+	}, 20*time.Second, 20*time.Millisecond)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	again := len(before) + len(a.applied) - len(truth)
@@ -447,6 +449,7 @@ const planted = "planted-4f1c9a77e2"
 
 // obeysARefusal gives the server a key, and Handline a wrong one.
 func (a *typed) obeysARefusal() {
+	a.peer.kill()
 	a.peer.every = "20"
 	a.peer.start(planted)
 	code, out := a.types("", "reconnect")

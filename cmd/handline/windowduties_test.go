@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,9 +30,14 @@ func (t *tab) axe(where string) {
 	}
 }
 
+// axeInstalls: npm must not install into one directory twice at a time.
+var axeInstalls sync.Mutex
+
 // axeSource is axe-core from npm, kept between runs.
 func axeSource(t *testing.T) string {
 	t.Helper()
+	axeInstalls.Lock()
+	defer axeInstalls.Unlock()
 	need(t, "npm")
 	dir := cached(t, "node-window")
 	path := filepath.Join(dir, "node_modules", "axe-core", "axe.min.js")
