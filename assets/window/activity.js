@@ -20,12 +20,22 @@ export function update(s) {
   const now = [s.status, s.phase, s.cause?.code, s.attempt].join();
   if (now === key) return;
   key = now;
-  if (current() !== "activity") return;
-  clearTimeout(later);
-  later = setTimeout(load, 1200); // the timeline is written a moment after the line has changed
+  if (current() === "activity") soon();
 }
 
-export async function load() {
+// soon waits until the timeline has been written, a moment after the line has changed.
+function soon() {
+  clearTimeout(later);
+  later = setTimeout(load, 1200);
+}
+
+// arrive shows what there is, and what may have happened just now.
+export function arrive() {
+  soon();
+  load();
+}
+
+async function load() {
   try {
     entries = (await call("GET", "v1/timeline?limit=500")).entries ?? [];
     entries.sort((a, b) => new Date(a.at) - new Date(b.at)); // clocks are set back now and then

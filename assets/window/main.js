@@ -25,7 +25,7 @@ function arrange(moved) {
   document.getElementById("main").scrollTop = 0;
   tell(pane === "overview" ? null : lost);
   if (pane === "activity") {
-    activity.load();
+    activity.arrive();
     outbox.arrive();
     if (location.hash === "#message") write();
   }
