@@ -124,7 +124,7 @@ func orders(ctx context.Context, in io.Reader, on tray.Bar, say func(answer)) it
 				}
 				for i := range o.Storm {
 					for b, ok := on.(*bar); ok && o.Drawn && len(b.views) > 0; {
-						runtime.Gosched()
+						time.Sleep(50 * time.Microsecond)
 					}
 					if !yield(stormy(i)) {
 						return

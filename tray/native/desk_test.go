@@ -17,7 +17,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -112,7 +111,7 @@ func (d *desk) start(c *exec.Cmd) *exec.Cmd {
 
 func (d *desk) owned(name string) {
 	d.t.Helper()
-	eventually(d.t, 10*time.Second, name+" is on the bus", func() error {
+	eventually(d.t, name+" is on the bus", func() error {
 		var there bool
 		if err := d.conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, name).Store(&there); err != nil || !there {
 			return fmt.Errorf("%v %v", there, err)
@@ -150,7 +149,7 @@ func (d *desk) screen() *image.NRGBA {
 func (d *desk) seen(what string, wanted func(*image.NRGBA) error) *image.NRGBA {
 	d.t.Helper()
 	var m *image.NRGBA
-	eventually(d.t, 8*time.Second, what, func() error { m = d.screen(); return wanted(m) })
+	eventually(d.t, what, func() error { m = d.screen(); return wanted(m) })
 	return m
 }
 
@@ -353,7 +352,7 @@ func TestMenuByKeyboard(t *testing.T) {
 	d.open(box)
 	d.keys("Up", "Return")
 	a.acts(tray.Click{Action: tray.Quit})
-	require.Zero(t, a.ends(2*time.Second))
+	require.Zero(t, a.ends())
 }
 
 // With iconClick "act" a left click mends at once, and a right click opens the menu.

@@ -30,6 +30,9 @@ const (
 	menuIface = "com.canonical.dbusmenu"
 )
 
+// patience is with what another process does next. It is no promise: machines that test are busy.
+const patience = 3 * time.Minute
+
 // need skips where a program is missing, and fails where all of them are promised.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
@@ -65,7 +68,7 @@ func newBus(t *testing.T) *bus {
 	b.cmd = exec.Command("dbus-daemon", "--config-file="+config, "--nofork", "--nopidfile", "--nosyslog")
 	require.NoError(t, b.cmd.Start())
 	t.Cleanup(b.kill)
-	eventually(t, 5*time.Second, "the bus answers", func() (err error) { b.conn, err = dbus.Connect(b.address); return err })
+	eventually(t, "the bus answers", func() (err error) { b.conn, err = dbus.Connect(b.address); return err })
 	return b
 }
 
@@ -75,10 +78,10 @@ func (b *bus) kill() {
 }
 
 // eventually polls until f gives no error. Real processes have no other clock to wait for.
-func eventually(t *testing.T, within time.Duration, what string, f func() error) {
+func eventually(t *testing.T, what string, f func() error) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if err = f(); err == nil {
 			return
 		}
@@ -144,10 +147,10 @@ func (h *host) arrive() {
 		}
 		h.item = h.conn.Object(name, "/StatusNotifierItem")
 		h.menu = h.conn.Object(name, dbus.ObjectPath(h.text("Menu")))
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		h.t.Fatal("no item has registered")
 	}
-	eventually(h.t, 3*time.Second, "a menu with its inner rows", func() error {
+	eventually(h.t, "a menu with its inner rows", func() error {
 		if rows, err := h.rows(); err != nil || len(rows) < tray.Rows {
 			return fmt.Errorf("%d rows, %v", len(rows), err)
 		}
@@ -277,7 +280,7 @@ func want(v tray.View) string {
 // click does what a host does when a row is chosen, once the row is there.
 func (h *host) click(label string) {
 	h.t.Helper()
-	eventually(h.t, 3*time.Second, "a row "+label, func() error {
+	eventually(h.t, "a row "+label, func() error {
 		rows, err := h.rows()
 		if err != nil {
 			return err
@@ -356,7 +359,7 @@ func (a *app) order(o order) {
 // says waits for an answer that is wanted, and gives it.
 func (a *app) says(what string, wanted func(answer) bool) answer {
 	a.t.Helper()
-	for deadline := time.After(10 * time.Second); ; {
+	for deadline := time.After(patience); ; {
 		select {
 		case x := <-a.answers:
 			if wanted(x) {
@@ -371,7 +374,7 @@ func (a *app) says(what string, wanted func(answer) bool) answer {
 // logs waits for a line of its log.
 func (a *app) logs(part string) {
 	a.t.Helper()
-	eventually(a.t, 3*time.Second, "the log tells", func() error {
+	eventually(a.t, "the log tells", func() error {
 		if !strings.Contains(a.logged.String(), part) {
 			return fmt.Errorf("%q", a.logged)
 		}
@@ -390,13 +393,13 @@ func (a *app) acts(c tray.Click) {
 }
 
 // ends waits for the process and gives its exit code.
-func (a *app) ends(within time.Duration) int {
+func (a *app) ends() int {
 	a.t.Helper()
 	select {
 	case <-a.exited:
 		return a.cmd.ProcessState.ExitCode()
-	case <-time.After(within):
-		a.t.Fatalf("the app is still there after %v\n%s", within, a.logged)
+	case <-time.After(patience):
+		a.t.Fatalf("the app is still there\n%s", a.logged)
 		return -1
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,7 +21,7 @@ func TestTheEntryStartsAnyPath(t *testing.T) {
 	require.NoError(t, l.Install())
 	out, err := exec.Command("gio", "launch", l.Path()).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	eventually(t, 5*time.Second, "the program runs", func() error {
+	eventually(t, "the program runs", func() error {
 		got, err := os.ReadFile(said)
 		if err == nil && string(got) != program+" run\n" {
 			err = fmt.Errorf("it was started as %q", got)
