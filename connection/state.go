@@ -2,6 +2,7 @@ package connection
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"handline/connection/network"
@@ -172,14 +173,7 @@ func (s Snapshot) Detail(now time.Time) string {
 	if s.Undecided > 0 {
 		add(fmt.Sprintf("%d %s you", s.Undecided, plural(s.Undecided, "message needs", "messages need")))
 	}
-	out := ""
-	for i, p := range parts {
-		if i > 0 {
-			out += ", "
-		}
-		out += p
-	}
-	return out
+	return strings.Join(parts, ", ")
 }
 
 // RoundTrip is "Good, 84 ms", or "" before the first sample.
