@@ -70,7 +70,7 @@ var phrases = map[string]phrase{
 		"Add your name and password to the proxy's address in Settings."},
 	"captive": {"This network wants you to log in",
 		"It answers in place of your server until you do.",
-		"Open the login page. Handline reconnects by itself."},
+		"Log in to the network. Handline reconnects by itself."},
 	"not-a-backend": {"No backend answers at {at}",
 		"A server is there, but not one that Handline can talk with.",
 		"Check the address and port in Settings."},

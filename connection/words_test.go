@@ -134,7 +134,7 @@ func TestWordsOfEveryCause(t *testing.T) {
 }
 
 func TestWordsKeepTheirForm(t *testing.T) {
-	verbs := []string{"Add", "Allow", "Ask", "Change", "Check", "Choose", "Close", "Enter", "Install", "Open", "Reconnect", "Renew", "Resume", "Set",
+	verbs := []string{"Add", "Allow", "Ask", "Change", "Check", "Choose", "Close", "Enter", "Install", "Log", "Open", "Reconnect", "Renew", "Resume", "Set",
 		"Shorten", "Start", "Unlock", "Update", "Use", "Wait", "Wait."}
 	for _, f := range troubles() {
 		w := Explain(f, "https://openhands.example/prefix")

@@ -136,9 +136,9 @@ func (a Alerts) tellRefusal(_ time.Time, s connection.Snapshot) (Alerts, Notice)
 		return a, Notice{}
 	}
 	a.refused = c
-	n := Notice{Topic: TopicKey, Title: s.Cause.Text, Body: s.Cause.Advice, Action: EnterKey, Critical: true}
+	n := Notice{Topic: TopicKey, Title: s.Cause.Text, Body: s.Cause.Advice, Action: Mending(s), Critical: true}
 	if c == network.Captive {
-		n.Topic, n.Action = TopicPortal, OpenLogin
+		n.Topic = TopicPortal
 	}
 	if !a.lost.IsZero() && !a.telling {
 		a.losses, a.telling = a.losses+1, true // the trouble that was told is the loss, too

@@ -59,6 +59,12 @@ func broken(c network.Cause) connection.Snapshot {
 	return connection.Snapshot{Server: "http://localhost:3000", Status: connection.Error, Cause: why(c, "trouble "+string(c), "Mend it.")}
 }
 
+func portal() connection.Snapshot {
+	s := broken(network.Captive)
+	s.Portal = "http://probe.example/"
+	return s
+}
+
 func off() connection.Snapshot {
 	return connection.Snapshot{Server: "http://localhost:3000", Status: connection.Disconnected}
 }
@@ -126,11 +132,20 @@ func TestPreferencesSilenceAllButWhatNeedsTheUser(t *testing.T) {
 	w.set(time.Hour, up(""))
 	require.Empty(t, w.log)
 	w.set(time.Hour, broken(network.Auth))
-	w.set(time.Hour, broken(network.Captive))
+	w.set(time.Hour, portal())
 	require.Equal(t, []string{"trouble auth", "trouble captive"}, w.log)
 	require.True(t, w.out[0].Critical)
 	require.Equal(t, EnterKey, w.out[0].Action)
 	require.Equal(t, OpenLogin, w.out[1].Action)
+}
+
+// A network can say that it wants a login, and name no page: then a click does what the menu's first row does.
+func TestAPortalWithoutAPageIsNotOpened(t *testing.T) {
+	w := newTeller(Notify{})
+	w.set(time.Hour, broken(network.Captive))
+	require.Len(t, w.out, 1)
+	require.Equal(t, TopicPortal, w.out[0].Topic)
+	require.Equal(t, Reconnect, w.out[0].Action)
 }
 
 func TestQuietAfterWake(t *testing.T) {

@@ -177,7 +177,9 @@ func mending(s connection.Snapshot) (string, Action) {
 	case network.Auth:
 		return "Enter Key…", EnterKey
 	case network.Captive:
-		return "Open Login Page…", OpenLogin
+		if s.Portal != "" { // a network that says so by itself, or is not looked at, names no page
+			return "Open Login Page…", OpenLogin
+		}
 	case network.Asleep:
 		return "Resume…", Resume
 	}

@@ -68,7 +68,16 @@ func life() []struct {
 			s.Text, s.RetryAt = "Error: "+s.Cause.Text, noon.Add(time.Minute)
 		})},
 		{"wrong key", failed(network.Auth, "The server did not accept your key", "Enter a new key.")},
-		{"captive portal", failed(network.Captive, "This network wants you to log in", "Open the login page. Handline reconnects by itself.")},
+		{"captive portal", with(func(s *connection.Snapshot) {
+			s.Status, s.Phase, s.Portal, s.Wanted = connection.Error, connection.Captive, "http://probe.example/", true
+			s.Cause = why(network.Captive, "This network wants you to log in", "Log in to the network. Handline reconnects by itself.")
+			s.Text = "Error: " + s.Cause.Text
+		})},
+		{"captive portal, no page known", with(func(s *connection.Snapshot) {
+			s.Status, s.Phase, s.RetryAt, s.Wanted = connection.Error, connection.Waiting, noon.Add(time.Minute), true
+			s.Cause = why(network.Captive, "This network wants you to log in", "Log in to the network. Handline reconnects by itself.")
+			s.Text = "Error: " + s.Cause.Text
+		})},
 		{"asleep", failed(network.Asleep, "This conversation is asleep", "Resume it when you need it.")},
 		{"plaintext", failed(network.Plaintext, "Your key would travel unencrypted", "Use https, or allow it on this network.")},
 	}
@@ -141,7 +150,7 @@ func TestClickOnTheIconNeverHangsUp(t *testing.T) {
 	want := map[string]Action{
 		"not set up": SetUp, "disconnected": Connect, "connecting": OpenWindow, "connected, first moment": OpenWindow,
 		"connected, good": OpenWindow, "connected, poor": OpenWindow, "reconnecting": Reconnect, "given up": Reconnect,
-		"wrong key": EnterKey, "captive portal": OpenLogin, "asleep": Resume, "plaintext": SetUp,
+		"wrong key": EnterKey, "captive portal": OpenLogin, "captive portal, no page known": Reconnect, "asleep": Resume, "plaintext": SetUp,
 	}
 	for _, l := range life() {
 		require.Equal(t, want[l.name], Mending(l.s), l.name)
