@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"handline/connection/network"
@@ -65,14 +66,20 @@ func (m *Manager) ticked() input {
 	return tick{}
 }
 
-// measured adds to a nudge how long the machine slept before it.
-func (m *Manager) measured(in input) input {
+// measured adds to a nudge how long the machine slept before it, and whether it has lost the address that the line comes
+// from.
+func (m *Manager) measured(in input, from netip.Addr) input {
 	n, ok := in.(Nudge)
-	if !ok || m.opt.Slept == nil {
+	if !ok {
 		return in
 	}
-	n.Woke = m.slept()
-	n.Dark = n.Woke > 0 && m.opt.DarkWakes && !n.Lid
+	if m.opt.Slept != nil {
+		n.Woke = m.slept()
+		n.Dark = n.Woke > 0 && m.opt.DarkWakes && !n.Lid
+	}
+	if m.opt.Stranded != nil {
+		n.Stranded = n.Link && from.IsValid() && m.opt.Stranded(from)
+	}
 	return n
 }
 

@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"net/netip"
 	"time"
 
 	"handline/connection/network"
@@ -27,8 +28,11 @@ type (
 		dialect, conversation, title string
 		agent                        wire.Agent
 	}
-	opened struct{ session uint64 }
-	ready  struct {
+	opened struct {
+		session uint64
+		from    netip.Addr // this machine's end, zero = not known
+	}
+	ready struct {
 		session uint64
 		syncing bool
 	}
@@ -101,6 +105,7 @@ type machine struct {
 	silences   int             // dials in this silence
 	outage     time.Time       // since when the line is not up, zero = it is, or was never asked for
 	dialled    time.Time       // when the latest dial began
+	from       netip.Addr      // where the live session comes from, zero = not known
 	readyAt    time.Time
 	due        time.Time // of the next dial or look, zero = none
 	strikes    int       // failures in a row of a cause that is final at the third

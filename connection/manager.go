@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -57,6 +58,9 @@ type Options struct {
 	// Slept says how long the machine slept since the last call, 0 = it did not. It is asked at each tick and each Nudge,
 	// so that a sleep is noticed once, whoever tells of it first, and even where nobody does. nil: never asked.
 	Slept func() time.Duration
+	// Stranded says whether nothing can reach a local address of this machine any more. It is asked at each Nudge of a
+	// link, for the address that the line comes from. nil: never asked.
+	Stranded func(from netip.Addr) bool
 	// DarkWakes says that the machine wakes by itself for a moment now and then (macOS), so that a sleep which only the
 	// clocks know of is no reason to dial.
 	DarkWakes bool
@@ -94,6 +98,8 @@ type (
 		Lid   bool          // the system told that the machine woke: somebody is there
 		Link  bool          // the network changed
 		Route bool          // with Link: there is a route to the server
+		// Stranded, with Link: the line's own address is gone; where Options.Stranded is given, Run asks that instead.
+		Stranded bool
 	}
 	// Send takes a message that is on disk. Manager.Send is the way in.
 	Send struct{ Message persistence.Message }
@@ -194,7 +200,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		case <-latest:
 			return w.stop()
 		case in = <-m.inbox:
-			in = m.measured(in)
+			in = m.measured(in, state.from)
 		case <-timer.C:
 			in = m.ticked()
 		}

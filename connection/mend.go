@@ -173,6 +173,9 @@ func (t *turn) nudge(n Nudge) {
 		t.do(note{persistence.Entry{At: t.now.Add(-n.Woke), Kind: "sleep", Text: "The computer fell asleep"}})
 		t.do(note{persistence.Entry{At: t.now, Kind: "wake", Text: "The computer woke after " + n.Woke.Round(time.Second).String()}})
 	}
+	if n.Link {
+		t.hush = hush{} // other proxies stand on another path
+	}
 	if !t.wanted || t.phase == Idle {
 		return
 	}
@@ -192,14 +195,16 @@ func (t *turn) nudge(n Nudge) {
 		t.why = network.Failure{Cause: network.NoNetwork, Silent: true}
 		t.attempt, t.fresh, t.syncing = max(t.attempt, 1), false, false
 		t.phase, t.due = Offline, t.now.Add(offlineRetry)
-	case t.phase == Online && n.Woke >= longSleep && !n.Dark:
+	case t.phase == Online && !n.Dark && (n.Stranded || n.Woke >= longSleep):
 		t.cut()
 		t.outage = t.now
-		t.why = leftForSleep()
+		if t.why = leftForSleep(); n.Stranded {
+			t.why = network.Failure{Cause: network.Reset, Silent: true, Detail: "this computer has another address now"}
+		}
 		t.again()
 	case t.phase == Online:
 		if n.Link {
-			t.pulse.count, t.pulse.smoothed, t.hush = 0, 0, hush{} // another path has another round trip, and other proxies
+			t.pulse.count, t.pulse.smoothed = 0, 0 // another path has another round trip
 		}
 		t.pulse = t.pulse.doubt(t.now)
 		t.do(ping{t.session})

@@ -127,7 +127,7 @@ func TestNothingGoesOutWhileTheLineCatchesUp(t *testing.T) {
 	p := newPostal(t)
 	p.then(0, p.message("1", "one"), "1 queued", "")
 	p.then(0, Connect{}, "1 queued", "")
-	p.then(0, opened{1}, "1 queued", "")
+	p.then(0, opened{session: 1}, "1 queued", "")
 	p.then(0, ready{session: 1, syncing: true}, "1 queued", "")
 	p.then(time.Minute, news{session: 1, heard: p.now, syncing: true}, "1 queued", "")
 	p.then(0, news{session: 1, heard: p.now}, "1 sending", "store 1, listen true")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -96,6 +97,12 @@ func (l *line) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
 	l.read = time.Now()
 	return n, err
+}
+
+// from is this machine's address on the connection, zero where it has none.
+func (l *line) from() netip.Addr {
+	at, _ := netip.ParseAddrPort(l.LocalAddr().String())
+	return at.Addr()
 }
 
 // heard notes a sign of life that is no event.

@@ -106,7 +106,7 @@ func (s *session) run(ctx context.Context) network.Failure {
 	s.ws = ws
 	life, end := context.WithCancelCause(ctx)
 	var kids sync.WaitGroup
-	s.tell(ctx, opened{s.session})
+	s.tell(ctx, opened{s.session, s.line.from()})
 	s.began = time.Now()
 	s.lastly, s.state.heard = s.began, s.began
 	kids.Go(func() { end(s.read(life, &kids)) })

@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"net/netip"
 	"time"
 
 	"handline/connection/network"
@@ -83,7 +84,7 @@ func (t *turn) hear(in input) {
 		}
 	case opened:
 		if t.hears(in.session) {
-			t.phase = Greeting
+			t.phase, t.from = Greeting, in.from
 		}
 	case ready:
 		if t.hears(in.session) {
@@ -199,7 +200,7 @@ func (t *turn) dial() {
 	t.session++
 	t.live, t.phase, t.due, t.asleep = true, Dialing, time.Time{}, false
 	t.dialled = t.now
-	t.pulse, t.syncing = pulse{}, false
+	t.pulse, t.syncing, t.from = pulse{}, false, netip.Addr{}
 	t.outbox.listens = t.outbox.awaits(t.target.Identity())
 	d := dial{session: t.session, target: t.target, connect: 10 * time.Second, wake: t.wake, listen: t.outbox.listens}
 	if !t.silent.IsZero() {

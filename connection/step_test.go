@@ -77,7 +77,7 @@ func (l *life) up() {
 	l.t.Helper()
 	n := l.m.session + 1
 	l.then(0, Connect{}, "Connecting...", fmt.Sprintf("dial %d", n))
-	l.then(0, opened{n}, "Connecting...", "")
+	l.then(0, opened{session: n}, "Connecting...", "")
 	l.then(0, ready{session: n}, "Connected", fmt.Sprintf("ping %d", n))
 	l.then(50*time.Millisecond, ponged{n, 50 * time.Millisecond}, "Connected", "")
 }
@@ -91,7 +91,7 @@ func TestAnOrdinaryOutageClimbsTheLadder(t *testing.T) {
 	l.due(1500*time.Millisecond, "Reconnecting (2/10)...", "dial 3")
 	l.then(0, failed(3, network.Unavailable), "Reconnecting (3/10)...", "")
 	l.due(2250*time.Millisecond, "Reconnecting (3/10)...", "dial 4")
-	l.then(0, opened{4}, "Reconnecting (3/10)...", "")
+	l.then(0, opened{session: 4}, "Reconnecting (3/10)...", "")
 	l.then(0, ready{session: 4}, "Connected", "ping 4")
 	require.Zero(t, l.m.snapshot().Cause)
 }
@@ -350,7 +350,7 @@ func TestASleepingSandboxWaitsForAClick(t *testing.T) {
 func TestDisconnectInEveryPhase(t *testing.T) {
 	final := ended{1, network.Failure{Cause: network.Auth, Verdict: network.Final}}
 	for name, road := range map[string][]input{
-		"idle": {}, "dialing": {Connect{}}, "greeting": {Connect{}, opened{1}}, "online": {Connect{}, ready{session: 1}},
+		"idle": {}, "dialing": {Connect{}}, "greeting": {Connect{}, opened{session: 1}}, "online": {Connect{}, ready{session: 1}},
 		"waiting": {Connect{}, failed(1, network.Reset)}, "offline": {Connect{}, Nudge{Link: true}}, "stuck": {Connect{}, final},
 		"captive": {Connect{}, failed(1, network.Reset), looked{network.Portal{Verdict: network.LogIn}}},
 	} {
@@ -400,8 +400,8 @@ func TestEveryInputInEveryPhase(t *testing.T) {
 	pick := func(m machine, n int) input {
 		s := m.session
 		inputs := []input{tick{}, Connect{}, Disconnect{}, Reconnect{}, Use{local}, Use{remote}, Use{}, KeyChanged{}, Look{For: time.Minute},
-			Nudge{Woke: time.Hour}, Nudge{Woke: time.Hour, Dark: true}, Nudge{Link: true}, Nudge{Link: true, Route: true}, Nudge{Lid: true}, Nudge{}, doze{},
-			opened{s}, ready{session: s}, ready{session: s - 1}, ponged{s, time.Millisecond}, news{session: s, heard: morning},
+			Nudge{Woke: time.Hour}, Nudge{Woke: time.Hour, Dark: true}, Nudge{Link: true}, Nudge{Link: true, Route: true}, Nudge{Link: true, Route: true, Stranded: true}, Nudge{Lid: true}, Nudge{}, doze{},
+			opened{session: s}, ready{session: s}, ready{session: s - 1}, ponged{s, time.Millisecond}, news{session: s, heard: morning},
 			looked{network.Portal{Verdict: network.LogIn}}, looked{network.Portal{Verdict: network.WayOut}}, looked{}}
 		for _, f := range failures {
 			inputs = append(inputs, ended{s, f}, ended{s - 1, f})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,27 @@ func TestAnotherNetworkIsMeasuredAnew(t *testing.T) {
 	require.Equal(t, 400, l.m.snapshot().RTT)
 }
 
+// A line whose own address is gone is not doubted first: nothing can answer it.
+func TestALineThatLostItsAddress(t *testing.T) {
+	l := begin(t, remote)
+	l.up()
+	gone := Nudge{Link: true, Route: true, Stranded: true}
+	l.then(time.Minute, Nudge{Link: true, Route: true, Stranded: true, Dark: true, Woke: time.Second}, "Connected", "ping 1")
+	l.then(time.Second, gone, "Reconnecting (1/10)...", "hang up 1")
+	require.Equal(t, network.Reset, l.m.snapshot().Cause.Code)
+	l.due(150*time.Millisecond, "Reconnecting (1/10)...", "dial 2")
+	l.then(0, ready{session: 2}, "Connected", "ping 2")
+
+	// Run asks for the address that the live session comes from, and for no other.
+	var asked []netip.Addr
+	m := New(Options{Stranded: func(from netip.Addr) bool { asked = append(asked, from); return true }})
+	here := netip.MustParseAddr("10.8.0.2")
+	require.Equal(t, gone, m.measured(Nudge{Link: true, Route: true}, here))
+	require.Equal(t, Nudge{Link: true}, m.measured(Nudge{Link: true}, netip.Addr{}), "no line is up")
+	require.Equal(t, Nudge{Lid: true}, m.measured(Nudge{Lid: true}, here), "a lid moves nobody")
+	require.Equal(t, []netip.Addr{here}, asked)
+}
+
 // A server that is restarted again and again closes with 1012 each time, and must not be hammered for it.
 func TestACrashLoopThatClosesWith1012(t *testing.T) {
 	for _, life := range []time.Duration{0, 5 * time.Second, 29 * time.Second, 40 * time.Second} {
@@ -132,7 +154,7 @@ func TestACrashLoopThatClosesWith1012(t *testing.T) {
 		end := l.now.Add(time.Hour)
 		for l.now.Before(end) {
 			n := l.m.session
-			l.m, _ = l.m.step(moment{l.now, 0}, opened{n}) // chance throws the shortest delays
+			l.m, _ = l.m.step(moment{l.now, 0}, opened{session: n}) // chance throws the shortest delays
 			l.m, _ = l.m.step(moment{l.now, 0}, ready{session: n})
 			l.now = l.now.Add(life)
 			l.m, _ = l.m.step(moment{l.now, 0}, ended{n, network.ClosedWith(1012, "service restart")})

@@ -180,6 +180,7 @@ func join(home *persistence.Home, w world, token string) (*app, error) {
 		Compress:  a.compress,
 		Portal:    a.portal,
 		Slept:     network.NewSleep().Since,
+		Stranded:  network.Stranded,
 		DarkWakes: runtime.GOOS == "darwin",
 		Load:      a.state.Cursor,
 		Save:      a.state.Write,

@@ -3,6 +3,8 @@ package network
 import (
 	"context"
 	"errors"
+	"net"
+	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -114,6 +116,19 @@ func TestRouteNews(t *testing.T) {
 		{"nothing", nil, true},
 	} {
 		require.Equal(t, row.news, routeNews(row.m), row.what)
+	}
+}
+
+func TestStranded(t *testing.T) {
+	require.False(t, Stranded(netip.MustParseAddr("127.0.0.1")))
+	require.False(t, Stranded(netip.MustParseAddr("::1")))
+	require.True(t, Stranded(netip.MustParseAddr("192.0.2.77")), "RFC 5737 section 3: nobody has it")
+	all, err := net.InterfaceAddrs()
+	require.NoError(t, err)
+	for _, a := range all {
+		ours := netip.MustParsePrefix(a.String()).Addr()
+		require.False(t, Stranded(ours.WithZone("eth0")), ours)
+		require.False(t, Stranded(netip.AddrFrom16(ours.As16())), "as a socket of both families says it: %v", ours)
 	}
 }
 

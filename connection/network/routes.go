@@ -15,6 +15,20 @@ import (
 // of ours where it is a name of the local network. No packet is sent, and what cannot be seen counts as a route.
 func RouteTo(host string) bool { return ways{connect: connectUDP, look: look}.to(host) }
 
+// Stranded says whether no interface of this machine has a local address any more, as when a VPN went down: what was sent
+// from it has no way back. What cannot be seen is not stranded.
+func Stranded(from netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	if err != nil || from.IsLoopback() {
+		return false
+	}
+	from = from.Unmap().WithZone("")
+	return !slices.ContainsFunc(all, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr() == from
+	})
+}
+
 // ways are the two questions that RouteTo asks of the system.
 type ways struct {
 	connect func(ip string) error // a datagram socket, whose connect(2) asks the routing table and sends nothing
