@@ -53,6 +53,8 @@ const (
 //   - A loss is told when it has lasted 5 s; "restored" is told only if the loss was.
 //   - A line that flaps is told of three times at most: lost, restored, "keeps dropping". Then it is quiet about the
 //     line until one has held for 2 h.
+//   - A loss that only the user can end is told as that all the same, once: no line returns from it by itself, so it
+//     cannot flap, and whoever read "reconnecting" before must not go on waiting.
 //   - For 10 s after a wake nothing is told; what still is so then is told then.
 //
 // Alerts is a value: step gives the next one and changes nothing. The zero value is the start.
@@ -69,6 +71,7 @@ type Alerts struct {
 	refused network.Cause // the key's or the portal's trouble that was told
 	losses  int           // told since the line was last calm
 	telling bool          // the present loss was told
+	final   bool          // and that only the user can end it
 }
 
 // woke says that the machine has slept until at.
@@ -97,7 +100,7 @@ func (a Alerts) step(at time.Time, s connection.Snapshot) (Alerts, []Notice) {
 			}
 		}
 	}
-	a.due = a.next(at)
+	a.due = a.next(at, s)
 	return a, out
 }
 
@@ -115,7 +118,7 @@ func (a Alerts) observe(at time.Time, s connection.Snapshot) Alerts {
 	switch {
 	case s.Status == connection.Disconnected:
 		// The user hung up: nothing is lost, and nothing to restore.
-		a.up, a.lost, a.telling = time.Time{}, time.Time{}, false
+		a.up, a.lost, a.telling, a.final = time.Time{}, time.Time{}, false, false
 	case s.Status == connection.Connected && a.up.IsZero():
 		a.up = at
 	case s.Status != connection.Connected && !a.up.IsZero():
@@ -151,26 +154,42 @@ func (a Alerts) tellLine(at time.Time, s connection.Snapshot) (Alerts, Notice) {
 	switch {
 	case s.Status == connection.Connected && !a.lost.IsZero():
 		told, away := a.telling, at.Sub(a.lost)
-		a.lost, a.telling = time.Time{}, false
+		a.lost, a.telling, a.final = time.Time{}, false, false
 		if !told || a.losses > 1 || !a.Notify.Recovery {
 			return a, Notice{}
 		}
 		n.Title, n.Body = "Connection restored", "It was away for "+rounded(away)+"."
-	case a.lost.IsZero() || a.telling || at.Sub(a.lost) < outageAfter || a.losses > 1 || !a.Notify.Outage:
+		return a, n
+	case !a.unsaid(s) || at.Sub(a.lost) < outageAfter:
 		return a, Notice{}
+	case s.Status == connection.Error:
+		n.Title, n.Body, n.Action = s.Cause.Text, s.Cause.Advice, Mending(s)
 	case a.losses == 1:
-		a.losses, a.telling = 2, true
 		n.Title, n.Body = "The connection keeps dropping", "Handline goes on reconnecting, and says no more until it holds."
 	default:
-		a.losses, a.telling = 1, true
 		n.Title, n.Body = "Connection lost", "Handline is reconnecting."
-		if s.Status == connection.Error {
-			n.Title, n.Body, n.Action = s.Cause.Text, s.Cause.Advice, Mending(s)
-		} else if s.Cause.Text != "" {
+		if s.Cause.Text != "" {
 			n.Body = s.Cause.Text + ". Handline is reconnecting."
 		}
 	}
+	if !a.telling {
+		a.losses++
+	}
+	a.telling, a.final = true, final(s)
 	return a, n
+}
+
+// unsaid says whether there is a loss that is to be told once it has lasted.
+func (a Alerts) unsaid(s connection.Snapshot) bool {
+	if a.lost.IsZero() || !a.Notify.Outage {
+		return false
+	}
+	return !a.telling && a.losses < 2 || final(s) && !a.final
+}
+
+// final says whether only the user can end the loss. A refused key is told as such, by rules of its own.
+func final(s connection.Snapshot) bool {
+	return s.Phase == connection.Stuck && s.Cause.Code != network.Auth
 }
 
 func (a Alerts) tellAgent(_ time.Time, s connection.Snapshot) (Alerts, Notice) {
@@ -197,12 +216,12 @@ func (a Alerts) tellAgent(_ time.Time, s connection.Snapshot) (Alerts, Notice) {
 // wake is when step is due again although nothing changes, zero if never.
 func (a Alerts) wake() time.Time { return a.due }
 
-func (a Alerts) next(at time.Time) time.Time {
+func (a Alerts) next(at time.Time, s connection.Snapshot) time.Time {
 	var t time.Time
 	if at.Before(a.quiet) {
 		t = a.quiet
 	}
-	if !a.lost.IsZero() && !a.telling && a.losses < 2 && a.Notify.Outage {
+	if a.unsaid(s) {
 		if visible := a.lost.Add(outageAfter); visible.After(t) {
 			t = visible
 		}

@@ -56,12 +56,20 @@ func down() connection.Snapshot {
 }
 
 func broken(c network.Cause) connection.Snapshot {
-	return connection.Snapshot{Server: "http://localhost:3000", Status: connection.Error, Cause: why(c, "trouble "+string(c), "Mend it.")}
+	return connection.Snapshot{Server: "http://localhost:3000", Status: connection.Error, Phase: connection.Stuck,
+		Cause: why(c, "trouble "+string(c), "Mend it.")}
+}
+
+// givenUp is a line that has climbed the whole ladder, and goes on trying now and then.
+func givenUp() connection.Snapshot {
+	s := broken(network.Refused)
+	s.Phase = connection.Waiting
+	return s
 }
 
 func portal() connection.Snapshot {
 	s := broken(network.Captive)
-	s.Portal = "http://probe.example/"
+	s.Phase, s.Portal = connection.Captive, "http://probe.example/"
 	return s
 }
 
@@ -100,7 +108,19 @@ func TestAlerts(t *testing.T) {
 			[]string{"trouble auth", "trouble auth"}},
 		{"and for another server", []moment{{time.Second, broken(network.Auth)}, {time.Second, other}},
 			[]string{"trouble auth", "trouble auth"}},
-		{"a portal is told as the loss that it is", []moment{{time.Hour, up("")}, {time.Hour, broken(network.Captive)}, {time.Hour, up("")}},
+		{"a loss that turns out to be final is told as such, too", []moment{{time.Hour, up("")}, {time.Minute, down()}, {time.Hour, broken(network.Gone)}, {time.Hour, broken(network.Gone)}},
+			[]string{"Connection lost", "trouble gone"}},
+		{"and so is one after a blip", []moment{{time.Hour, up("")}, {time.Minute, down()}, {time.Hour, up("")}, {time.Hour, broken(network.Gone)}, {time.Hour, broken(network.Gone)}},
+			[]string{"Connection lost", "Connection restored", "trouble gone"}},
+		{"and one of a line that flaps", []moment{
+			{time.Hour, up("")}, {time.Minute, down()}, {time.Hour, up("")}, {time.Minute, down()}, {time.Hour, up("")}, {time.Hour, broken(network.Gone)}, {time.Hour, up("")}, {time.Minute, down()}},
+			[]string{"Connection lost", "Connection restored", "The connection keeps dropping", "trouble gone"}},
+		{"and one that comes while a line that flaps is away", []moment{
+			{time.Hour, up("")}, {time.Minute, down()}, {time.Hour, up("")}, {time.Minute, down()}, {time.Hour, broken(network.Gone)}},
+			[]string{"Connection lost", "Connection restored", "The connection keeps dropping", "trouble gone"}},
+		{"a second loss with a ladder at its end says why", []moment{{time.Hour, up("")}, {time.Minute, down()}, {time.Hour, up("")}, {time.Hour, givenUp()}, {time.Hour, up("")}, {time.Hour, givenUp()}},
+			[]string{"Connection lost", "Connection restored", "trouble refused"}},
+		{"a portal is told as the loss that it is", []moment{{time.Hour, up("")}, {time.Hour, portal()}, {time.Hour, up("")}},
 			[]string{"trouble captive", "Connection restored"}},
 		{"the agent's first state is the baseline", []moment{{time.Hour, up("waiting")}}, nil},
 		{"so is the first that gets known", []moment{{time.Hour, up("")}, {time.Hour, up("waiting")}}, nil},
@@ -188,7 +208,7 @@ func TestASleptTickIsAWake(t *testing.T) {
 // A day of flapping gives at most three notifications, however it flaps, and Alerts never asks for a wake in the past.
 func TestADayOfFlapping(t *testing.T) {
 	troubles := map[string]func() connection.Snapshot{
-		"lost": down, "portal": func() connection.Snapshot { return broken(network.Captive) },
+		"lost": down, "portal": portal, "given up": givenUp,
 		"key": func() connection.Snapshot { return broken(network.Auth) },
 	}
 	for name, trouble := range troubles {
