@@ -1,9 +1,16 @@
 package diagnostics_test
 
 import (
+	"bufio"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
+	"iter"
 	"net"
+	"net/http"
 	"net/url"
 	"syscall"
 	"testing"
@@ -165,6 +172,96 @@ func TestTheConversationIsTheLinesToTell(t *testing.T) {
 	}
 	got, _ = examined(d)
 	require.Equal(t, diagnostics.Failed, got["upgrade"])
+}
+
+// greets upgrades a connection and says one word, whatever it is asked (RFC 6455, section 4.2.2).
+func greets(conn net.Conn) {
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	req, err := http.ReadRequest(r)
+	if err != nil {
+		return // TCP alone was tried
+	}
+	sum := sha1.Sum([]byte(req.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n\x81\x02hi",
+		base64.StdEncoding.EncodeToString(sum[:]))
+	_, _ = io.Copy(io.Discard, r)
+}
+
+// watched is a line that shows the given states one after the other, each for a while, and stays with the last.
+func watched(d *diagnostics.Deps, each time.Duration, states ...connection.Snapshot) {
+	d.Dialer.Raw = func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go greets(theirs)
+		return ours, nil
+	}
+	d.Locate = func(context.Context, string) (diagnostics.Socket, error) {
+		return diagnostics.Socket{URL: &url.URL{Scheme: "ws", Host: "server.example"}}, nil
+	}
+	for i := range states {
+		states[i].Server, states[i].Wanted = "http://server.example", true
+	}
+	d.Line = func() (connection.Snapshot, bool) { return states[0], true }
+	d.Watch = func(ctx context.Context) iter.Seq[connection.Snapshot] {
+		return func(yield func(connection.Snapshot) bool) {
+			for _, s := range states {
+				if !yield(s) {
+					return
+				}
+				select {
+				case <-time.After(each):
+				case <-ctx.Done():
+					return
+				}
+			}
+			<-ctx.Done()
+		}
+	}
+}
+
+func TestTheCheckWaitsForTheLine(t *testing.T) {
+	stale := connection.Explain(network.Failure{Cause: network.NoNetwork}, "http://server.example")
+	refused := connection.Explain(network.Failure{Cause: network.Protocol}, "http://server.example")
+	for _, row := range []struct {
+		name   string
+		each   time.Duration
+		states []connection.Snapshot
+		want   diagnostics.Outcome
+		code   network.Cause
+		within time.Duration
+	}{
+		{"a greeting that hangs", 0, []connection.Snapshot{{Phase: connection.Greeting, Status: connection.Connecting}},
+			diagnostics.Failed, network.Timeout, diagnostics.Budget},
+		{"a greeting that had no time yet", diagnostics.Budget - time.Second, []connection.Snapshot{{Phase: connection.Dialing}, {Phase: connection.Greeting}},
+			diagnostics.NotTested, "", diagnostics.Budget},
+		{"Wi-Fi is back", time.Second, []connection.Snapshot{
+			{Phase: connection.Offline, Cause: stale}, {Phase: connection.Waiting, Cause: stale},
+			{Phase: connection.Dialing, Cause: stale}, {Phase: connection.Online, Status: connection.Connected}},
+			diagnostics.OK, "", 4 * time.Second},
+		{"Wi-Fi is back, and nobody has told the line", 0, []connection.Snapshot{{Phase: connection.Offline, Cause: stale}},
+			diagnostics.NotTested, "", diagnostics.Budget},
+		{"a dial that comes to nothing", time.Second, []connection.Snapshot{
+			{Phase: connection.Dialing, Cause: stale}, {Phase: connection.Waiting, Cause: refused}},
+			diagnostics.Failed, network.Protocol, 2 * time.Second},
+		{"a try that is far off", 0, []connection.Snapshot{{Phase: connection.Waiting, Cause: refused, RetryAt: time.Now().AddDate(9, 0, 0)}},
+			diagnostics.Failed, network.Protocol, time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := patient()
+			watched(&d, row.each, row.states...)
+			begun := time.Now()
+			got, r := examined(d)
+			require.Less(t, time.Since(begun), row.within, row.name)
+			require.Equal(t, row.want, got["ready"], row.name)
+			require.Equal(t, row.code, r.Findings[7].Code, row.name)
+			require.Equal(t, row.want != diagnostics.Failed, r.OK, row.name)
+			if row.code == network.Timeout {
+				require.Equal(t, "Issues detected: WebSocket connection failed", r.Summary)
+				require.Equal(t, "server.example stopped answering", r.Findings[7].Saw)
+				require.Equal(t, "the server has not finished its greeting", r.Findings[7].Detail)
+			}
+		})
+	}
 }
 
 func TestTheKey(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/netip"
 	"net/url"
@@ -42,6 +43,9 @@ type Deps struct {
 	Locate func(ctx context.Context, key string) (Socket, error)
 	// Line is the live line, false where Handline is not running. nil: it is not.
 	Line func() (connection.Snapshot, bool)
+	// Watch gives the live line at once and then each change of it, until ctx ends, so that a check can wait for a dial
+	// under way. nil: nobody waits.
+	Watch func(ctx context.Context) iter.Seq[connection.Snapshot]
 }
 
 // checks are all checks in the order of DESIGN 8. A proxy looks the server's name up itself, so it stands in for DNS.
@@ -217,7 +221,7 @@ func upgrade(ctx context.Context, e *examination) Finding {
 
 // ready and the round trip are the live line's to tell: trying them out would start an agent.
 func ready(ctx context.Context, e *examination) Finding {
-	snap, running := e.line()
+	snap, greeting, running := e.settled(ctx)
 	switch {
 	case running && snap.Status == connection.Connected:
 		return fine("Connected since "+snap.Since.Local().Format("15:04"), "The conversation is on the line.")
@@ -229,7 +233,10 @@ func ready(ctx context.Context, e *examination) Finding {
 		f := untested("Handline is disconnected", "Nobody asked for a line, so none was tried.", "Connect to see whether the conversation can be joined.")
 		f.Action = "connect"
 		return f
-	case snap.Cause.Code == "":
+	case greeting >= patience:
+		return e.worded(ctx, network.Failure{Cause: network.Timeout, Host: e.base.Host, Detail: "the server has not finished its greeting"})
+	// What kept the last try from the server is no news where the server has just been reached.
+	case snap.Cause.Code == "", snap.Cause.Code == network.NoNetwork, snap.Phase == connection.Dialing, snap.Phase == connection.Greeting:
 		return untested(snap.Text, "The line is being made just now.", "Run the diagnostics again in a moment.")
 	}
 	return Finding{Outcome: Failed, Code: snap.Cause.Code, Saw: snap.Cause.Text, Means: snap.Cause.Means, Advice: snap.Cause.Advice,

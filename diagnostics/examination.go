@@ -77,6 +77,32 @@ func (e *examination) line() (connection.Snapshot, bool) {
 	return s, running && s.Server == e.server
 }
 
+// settled is the live line once the dial that is under way or about to begin has come to something, or as it stands when
+// ctx ends; greeting is how long the server has kept it waiting for the end of its greeting. Who asks has reached the
+// server, so a line that knows of no network is about to hear of one.
+func (e *examination) settled(ctx context.Context) (s connection.Snapshot, greeting time.Duration, running bool) {
+	s, running = e.line()
+	if !running || e.Watch == nil || e.conversation != nil {
+		return s, 0, running
+	}
+	var greets time.Time
+	tried := false
+	for s = range e.Watch(ctx) {
+		trying := s.Phase == connection.Dialing || s.Phase == connection.Greeting
+		about := s.Phase == connection.Offline || s.Phase == connection.Waiting && time.Until(s.RetryAt) < patience
+		if s.Server != e.server || !trying && (tried || !about) {
+			return s, 0, s.Server == e.server
+		}
+		if tried = tried || trying; s.Phase == connection.Greeting && greets.IsZero() {
+			greets = time.Now()
+		}
+	}
+	if !greets.IsZero() {
+		greeting = time.Since(greets)
+	}
+	return s, greeting, true
+}
+
 func (e *examination) online() bool {
 	s, running := e.line()
 	return running && s.Status == connection.Connected
@@ -116,7 +142,7 @@ func (e *examination) doubtful(f network.Failure) bool {
 	return (f.Suspect || f.Silent || f.Cause == network.Captive) && e.Portal != nil && e.base != nil && e.reach == network.Internet
 }
 
-// patience is how long a healthy server may take before the way to it is doubted.
+// patience is how long a healthy server may take before the way to it, or the server, is doubted.
 const patience = time.Second
 
 // scout looks for a captive portal once something is wrong. A way that gives no answer counts as wrong before its own

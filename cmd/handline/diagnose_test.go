@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,11 +11,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"handline/connection"
 	"handline/connection/demo"
 	"handline/connection/network"
 	"handline/diagnostics"
@@ -272,4 +275,25 @@ func TestDiagnosingWakesNobody(t *testing.T) {
 		seen := s.Seen()
 		require.Zero(t, seen.Starts+seen.Wakes+seen.Typos, "%s: %+v", dialect, seen)
 	}
+}
+
+// A server that takes the WebSocket and never finishes its greeting is what keeps the line down, and nothing else is.
+func TestAGreetingThatHangsIsFound(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t)
+	_, at := plays(t, demo.Options{Dialect: demo.V0, Mood: demo.HangGreeting})
+	a := c.app("http://" + at)
+	ctx, stop := context.WithCancel(t.Context())
+	var line sync.WaitGroup
+	line.Go(func() { _ = a.line.Run(ctx) })
+	defer line.Wait()
+	defer stop()
+	require.NoError(t, a.line.Do(ctx, connection.Connect{}))
+	r := a.examine(ctx, nil)
+	worst, _ := r.Worst()
+	require.Equal(t, "ready", worst.Name, r.Findings)
+	require.Equal(t, network.Timeout, worst.Code)
+	require.Equal(t, at+" stopped answering", worst.Saw)
+	require.Equal(t, shut, r.Summary)
+	require.LessOrEqual(t, r.Took, int(diagnostics.Budget.Milliseconds()))
 }

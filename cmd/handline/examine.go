@@ -43,6 +43,7 @@ func (a *app) examine(ctx context.Context, each func(diagnostics.Finding)) diagn
 	}
 	if a.line != nil {
 		deps.Line = func() (connection.Snapshot, bool) { return a.line.Snapshot(), true }
+		deps.Watch = a.line.Watch
 	}
 	if a.dialer.Raw != nil { // the demo's names lead to its own listeners
 		deps.Resolve = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
