@@ -39,7 +39,9 @@ func (s *session) frame(ctx context.Context, b []byte, binary bool, kids *sync.W
 	for i := range e.Then {
 		quiet = s.count(&e.Then[i], len(e.Then[i].Body)) && quiet
 	}
-	s.lastly = now
+	if e.Kind != wire.Beat && e.Kind != wire.Pong { // a server that hangs may still answer pings
+		s.lastly = now
+	}
 	overheard := len(s.overheard) > 0
 	s.mu.Unlock()
 	if overheard {

@@ -1,0 +1,103 @@
+package connection
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"handline/connection/demo"
+	"handline/connection/network"
+	"handline/connection/wire"
+)
+
+// A server whose connect handler hangs goes on answering pings, or sending its own. Neither is progress: the greeting ends
+// when nothing else has come for readyTime.
+func TestPulseIsNoProgressOfAGreeting(t *testing.T) {
+	for name, peer := range map[string]struct {
+		target wire.Target
+		first  string            // what the server says at once
+		beat   string            // what it says every five seconds, "" = nothing
+		answer map[string]string // what it says to what
+	}{
+		"voice-code answers pings": {wire.Target{Dialect: wire.VoiceCode, Conversation: "c1"}, `{"type":"hello","version":"0.4.0"}`,
+			"", map[string]string{`{"type":"ping"}`: `{"type":"pong"}`}},
+		"socketio pings": {wire.Target{Dialect: wire.SocketIO}, `0{"sid":"s","pingInterval":5000}`, "2", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peer.target.Server = "http://hands.example"
+				m, pipe, stop := hears(t, peer.target, func(ws *websocket.Conn) {
+					_ = ws.WriteMessage(websocket.TextMessage, []byte(peer.first))
+					said := make(chan string)
+					go func() {
+						defer close(said)
+						for {
+							_, frame, err := ws.ReadMessage()
+							if err != nil {
+								return
+							}
+							said <- string(frame)
+						}
+					}()
+					beat := time.NewTicker(5 * time.Second)
+					defer beat.Stop()
+					for {
+						out := peer.beat
+						select {
+						case frame, ok := <-said:
+							if !ok {
+								return
+							}
+							out = peer.answer[frame]
+						case <-beat.C:
+						}
+						if out != "" {
+							_ = ws.WriteMessage(websocket.TextMessage, []byte(out))
+						}
+					}
+				})
+				defer stop()
+				time.Sleep(readyTime - time.Second)
+				synctest.Wait()
+				require.Equal(t, Greeting, m.Snapshot().Phase)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				require.NotEqual(t, Greeting, m.Snapshot().Phase)
+				require.Equal(t, network.Timeout, m.Snapshot().Cause.Code)
+				require.Len(t, pipe.Dials(), 1)
+			})
+		})
+	}
+}
+
+// hears runs a line to a server of the test's own in memory. stop ends both; it must be called within the bubble.
+func hears(t *testing.T, target wire.Target, serve func(*websocket.Conn)) (m *Manager, pipe *demo.Pipe, stop func()) {
+	pipe = demo.NewPipe()
+	ln := pipe.Listener()
+	up := websocket.Upgrader{}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := up.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer ws.Close()
+		serve(ws)
+	})}
+	served := make(chan struct{})
+	go func() { defer close(served); _ = server.Serve(ln) }()
+	m = New(Options{Target: target, Wanted: true, Dialer: network.Dialer{Raw: pipe.Dial}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	return m, pipe, func() {
+		cancel()
+		require.NoError(t, <-done)
+		require.NoError(t, server.Close())
+		<-served
+	}
+}
