@@ -30,7 +30,7 @@ type Config struct {
 	Heartbeat      Heartbeat `json:"heartbeat"`
 	Notify         Notify    `json:"notify"`
 	Icon           string    `json:"icon"`        // color, monochrome
-	IconClick      string    `json:"iconClick"`   // menu, act
+	IconClick      string    `json:"iconClick"`   // act (mend), menu; on macOS a click always opens the menu
 	Probe          string    `json:"probe"`       // auto, off, or the address that is asked whether a captive portal answers
 	Proxy          string    `json:"proxy"`       // auto (environment, then system), off, or the proxy's address
 	Compression    string    `json:"compression"` // off, auto
@@ -108,7 +108,7 @@ func Default() Config {
 		Heartbeat:       heartbeatPresets()["normal"],
 		Notify:          Notify{AgentWaiting: true, AgentFinished: true, AgentFailed: true, Outage: true, Restored: true},
 		Icon:            "color",
-		IconClick:       "menu",
+		IconClick:       "act",
 		Probe:           "auto",
 		Proxy:           "auto",
 		Compression:     "off",

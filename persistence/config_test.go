@@ -33,7 +33,7 @@ func TestConfigV1(t *testing.T) {
 		Retry:          Retry{Preset: "patient", InitialDelay: second, Factor: 2, MaxDelay: 30 * second, MaxAttempts: 20, Jitter: 0.25},
 		Heartbeat:      Heartbeat{Idle: 20 * second, Looking: 4 * second, Timeout: 8 * second},
 		Notify:         Notify{AgentWaiting: true, AgentFailed: true, Outage: true},
-		Icon:           "monochrome", IconClick: "act", Probe: "http://127.0.0.1:8080/probe", Proxy: "socks5://127.0.0.1:1080",
+		Icon:           "monochrome", IconClick: "menu", Probe: "http://127.0.0.1:8080/probe", Proxy: "socks5://127.0.0.1:1080",
 		Compression: "auto",
 	}, c)
 	require.Equal(t, string(b), string(c.Encode()))
@@ -75,7 +75,7 @@ func TestConfigMistakes(t *testing.T) {
 		{`{"dialect": "mqtt"}`, `dialect: "mqtt" is not one of auto, socketio, events, session, voicecode`},
 		{`{"connectAtLaunch": "yes"}`, `connectAtLaunch: "yes" is not one of last, always, never`},
 		{`{"icon": "gray"}`, `icon: "gray" is not one of color, monochrome`},
-		{`{"iconClick": "quit"}`, `iconClick: "quit" is not one of menu, act`},
+		{`{"iconClick": "quit"}`, `iconClick: "quit" is not one of act, menu`},
 		{`{"compression": "on"}`, `compression: "on" is not one of off, auto`},
 		{`{"conversation": "a\nb"}`, "conversation: at most 1000 printable characters are allowed"},
 		{`{"path": "socket.io"}`, "path: it begins with /"},

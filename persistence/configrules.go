@@ -153,7 +153,7 @@ func (c Config) checkChoices() error {
 		{"dialect", c.Dialect, []string{"auto", "socketio", "events", "session", "voicecode"}},
 		{"connectAtLaunch", c.ConnectAtLaunch, []string{"last", "always", "never"}},
 		{"icon", c.Icon, []string{"color", "monochrome"}},
-		{"iconClick", c.IconClick, []string{"menu", "act"}},
+		{"iconClick", c.IconClick, []string{"act", "menu"}},
 		{"compression", c.Compression, []string{"off", "auto"}},
 	} {
 		if !slices.Contains(f.allowed, f.value) {

@@ -34,6 +34,9 @@ const notices = () => call("GET", "v1/notices").then(({ muted }) => show(is("mut
 addEventListener("focus", () => { if (current() === "settings") notices(); });
 is("allow-notices").addEventListener("click", (e) => attempt(e.currentTarget, () => call("POST", "v1/notices", {})));
 
+// On macOS a click always opens the menu.
+show(is("click"), !/Mac/.test(navigator.platform));
+
 const at = (c, path) => path.split(".").reduce((v, name) => v?.[name], c);
 
 // changed is the configuration with one setting changed. Another server has other conversations.

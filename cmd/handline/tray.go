@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,7 +26,7 @@ func (a *app) withIcon(ctx context.Context, terminal io.Writer, work func(contex
 	err := native.Run(ctx, native.Options{
 		Name:  "Handline",
 		First: tray.Render(a.line.Snapshot(), a.prefs(), time.Now()),
-		Act:   runtime.GOOS != "darwin" || a.settings.now().IconClick == "act",
+		Act:   a.settings.now().IconClick == "act",
 		Log:   slog.New(slog.NewMultiHandler(a.log.Handler(), spoken{terminal})),
 	}, func(ctx context.Context, bar tray.Bar) error {
 		a.faces = append(a.faces, func(ctx context.Context) error { return a.menu(ctx, bar) })

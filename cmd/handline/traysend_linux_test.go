@@ -41,7 +41,7 @@ func newMenuBar(t *testing.T, address string) menuBar {
 		var err error
 		p.bus, err = dbus.Connect(address)
 		return err == nil
-	}, 5*time.Second, 10*time.Millisecond)
+	}, patience, tick)
 	t.Cleanup(func() { _ = p.bus.Close() })
 	require.NoError(t, p.bus.Export(p, "/StatusNotifierWatcher", watcher))
 	_, err := prop.Export(p.bus, "/StatusNotifierWatcher", prop.Map{watcher: {
@@ -62,7 +62,7 @@ func (p menuBar) choose(t *testing.T, item, label string) {
 	require.Eventually(t, func() bool {
 		id, err := rowOf(menu, label)
 		return err == nil && menu.Call("com.canonical.dbusmenu.Event", 0, id, "clicked", dbus.MakeVariant(""), uint32(0)).Err == nil
-	}, 5*time.Second, 20*time.Millisecond, label)
+	}, patience, tick, label)
 }
 
 // rowOf finds a row that is shown.
@@ -89,6 +89,46 @@ func rowOf(menu dbus.BusObject, label string) (int32, error) {
 	return 0, errors.New("there is no such row")
 }
 
+// started runs the built program with an icon in the menu bar, and gives the icon's name on the bus. bin comes first on
+// the program's PATH.
+func (p menuBar) started(t *testing.T, address, home, bin string) (item string, cmd *exec.Cmd) {
+	t.Helper()
+	cmd = exec.Command("handline", "--home", home, "run")
+	cmd.Env = append(os.Environ(), "DBUS_SESSION_BUS_ADDRESS="+address, "XDG_RUNTIME_DIR=", "DISPLAY=:none", "WAYLAND_DISPLAY=",
+		"PATH="+bin+":"+os.Getenv("PATH"))
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	select {
+	case item = <-p.items:
+	case <-time.After(patience):
+		t.Fatal("no icon has registered")
+	}
+	return item, cmd
+}
+
+// A host asks the item itself whether a left click is for its menu, and tells it of the click otherwise.
+func TestALeftClickDoesWhatTheSettingSays(t *testing.T) {
+	t.Parallel()
+	need(t, "dbus-daemon")
+	for click, menu := range map[string]bool{"": false, "act": false, "menu": true} {
+		dir := t.TempDir()
+		require.NoError(t, os.Chmod(dir, 0o700))
+		address := "unix:path=" + filepath.Join(dir, "bus")
+		p := newMenuBar(t, address)
+		home, err := persistence.OpenHome(filepath.Join(dir, "home"))
+		require.NoError(t, err)
+		if click != "" {
+			require.NoError(t, os.WriteFile(home.Config(), fmt.Appendf(nil, `{"version": 1, "iconClick": %q}`, click), 0o600))
+		}
+		item, cmd := p.started(t, address, filepath.Join(dir, "home"), dir)
+		got, err := p.bus.Object(item, "/StatusNotifierItem").GetProperty("org.kde.StatusNotifierItem.ItemIsMenu")
+		require.NoError(t, err)
+		require.Equal(t, menu, got.Value(), "iconClick %q", click)
+		require.NoError(t, diagnostics.NewClient(home.Socket()).Quit(t.Context()))
+		require.NoError(t, cmd.Wait())
+	}
+}
+
 // The built program on a real bus: "Send Message…" asks a browser for a window that opens at the message's box.
 func TestTheMenuOpensTheMessageBox(t *testing.T) {
 	t.Parallel()
@@ -102,23 +142,14 @@ func TestTheMenuOpensTheMessageBox(t *testing.T) {
 	browser := fmt.Sprintf("#!/bin/sh\ncp \"${1#--app=file://}\" %[1]s.new && mv %[1]s.new %[1]s\n", asked)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "google-chrome"), []byte(browser), 0o755))
 
-	cmd := exec.Command("handline", "--home", filepath.Join(dir, "home"), "run")
-	cmd.Env = append(os.Environ(), "DBUS_SESSION_BUS_ADDRESS="+address, "XDG_RUNTIME_DIR=", "DISPLAY=:none", "WAYLAND_DISPLAY=",
-		"PATH="+dir+":"+os.Getenv("PATH"))
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	select {
-	case item := <-p.items:
-		p.choose(t, item, "Send Message…")
-	case <-time.After(10 * time.Second):
-		t.Fatal("no icon has registered")
-	}
+	item, cmd := p.started(t, address, filepath.Join(dir, "home"), dir)
+	p.choose(t, item, "Send Message…")
 	var form []byte
 	require.Eventually(t, func() (there bool) {
 		var err error
 		form, err = os.ReadFile(asked)
 		return err == nil
-	}, 10*time.Second, 20*time.Millisecond, "a window was asked for")
+	}, patience, tick, "a window was asked for")
 	require.Contains(t, string(form), `name="pane" value="message"`)
 	require.True(t, strings.Contains(string(form), `action="http://127.0.0.1:`))
 	home, err := persistence.OpenHome(filepath.Join(dir, "home"))

@@ -271,7 +271,7 @@ func (v *visit) settings(m demo.Mood) {
 		v.tab.click("#f-n4")
 		require.Eventually(v.t, func() bool { return v.scene.app.settings.now().Notify.Outage != was }, patience, tick)
 	}
-	for _, click := range []string{"act", "menu"} {
+	for _, click := range []string{"menu", "act"} {
 		v.tab.pick("#f-click", click)
 		require.Eventually(v.t, func() bool { return v.scene.app.settings.now().IconClick == click }, patience, tick)
 	}

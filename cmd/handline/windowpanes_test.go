@@ -177,7 +177,7 @@ func windowChangesSettings(t *testing.T, b *browser) {
 		{"#f-heartbeat", "relaxed", func(c persistence.Config) bool { return c.Heartbeat.Preset == "relaxed" }},
 		{"#f-heartbeat", "default", func(c persistence.Config) bool { return c.Heartbeat == persistence.Default().Heartbeat }},
 		{"#f-icon", "monochrome", func(c persistence.Config) bool { return c.Icon == "monochrome" }},
-		{"#f-click", "act", func(c persistence.Config) bool { return c.IconClick == "act" }},
+		{"#f-click", "menu", func(c persistence.Config) bool { return c.IconClick == "menu" }},
 		{"#f-probe", "off", func(c persistence.Config) bool { return c.Probe == "off" }},
 		{"#f-proxy", "auto", func(c persistence.Config) bool { return c.Proxy == "auto" }},
 	} {

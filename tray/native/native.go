@@ -33,7 +33,7 @@ type Options struct {
 	Name string
 	// First is shown from the first moment, so that no host ever sees an empty icon.
 	First tray.View
-	// Act makes a click on the icon a tray.Tap. It is always false on macOS, where a click opens the menu.
+	// Act makes a left click on the icon a tray.Tap; otherwise it opens the menu, as on macOS it always does.
 	Act bool
 	// Log is told, once, why there is no icon and what would help. It must not write through package log, which is
 	// led to it while the icon is there. nil: discarded.
