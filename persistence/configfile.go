@@ -16,34 +16,49 @@ var ErrNewer = errors.New("written by a newer Handline; update this one to chang
 type Loaded struct {
 	Migrated        // beyond Config, filled only where an older file was migrated
 	Note     string // what a person should be told, "" = nothing
-	ReadOnly bool   // the file is a newer Handline's: SaveConfig refuses with ErrNewer
 }
 
-// LoadConfig reads config.json for the app. A missing file gives the defaults; a damaged one is set aside and noted; an
-// older one is migrated, with a .bak that holds no key. A mistake in a readable file is an error that names the field,
-// and the file stays as it is.
-func LoadConfig(path string) (Loaded, error) {
+// ReadConfig reads config.json and changes nothing. A missing file gives the defaults. A mistake, and damage, is an error
+// that says where it is. A newer Handline's file has a Version over ConfigVersion, and SaveConfig refuses with ErrNewer.
+func ReadConfig(path string) (Config, error) {
+	c, _, err := readConfig(path)
+	return c, err
+}
+
+// readConfig also gives the file's bytes, nil where it is missing.
+func readConfig(path string) (Config, []byte, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Loaded{Migrated: Migrated{Config: Default()}}, nil
+		return Default(), nil, nil
 	}
 	if err != nil {
-		return Loaded{}, fmt.Errorf("reading the configuration: %w", err)
+		return Config{}, nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	c, err := DecodeConfig(b)
+	if err != nil {
+		return Config{}, b, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return c, b, nil
+}
+
+// LoadConfig is ReadConfig for the start of the app, which nobody may keep from starting: a damaged file is set aside
+// and noted, and the defaults are used. An older one is migrated, with a .bak that holds no key. After a mistake in a
+// readable file everything stays as it is.
+func LoadConfig(path string) (Loaded, error) {
+	c, b, err := readConfig(path)
 	switch {
 	case errors.Is(err, errNotJSON):
 		aside, asideErr := setAside(path)
 		if asideErr != nil {
-			return Loaded{}, fmt.Errorf("reading %s: %w, and it could not be set aside: %w", path, err, asideErr)
+			return Loaded{}, fmt.Errorf("%w, and it could not be set aside: %w", err, asideErr)
 		}
-		note := fmt.Sprintf("%s was damaged (%v). It is kept as %s, and the defaults are used.", filepath.Base(path), err, aside)
+		note := fmt.Sprintf("%s was damaged (%v). It is kept as %s, and the defaults are used.", filepath.Base(path), errors.Unwrap(err), aside)
 		return Loaded{Migrated: Migrated{Config: Default()}, Note: note}, nil
 	case err != nil:
-		return Loaded{}, fmt.Errorf("reading %s: %w", path, err)
+		return Loaded{}, err
 	case c.Version > ConfigVersion:
 		note := fmt.Sprintf("%s is of version %d, %v.", filepath.Base(path), c.Version, ErrNewer)
-		return Loaded{Migrated: Migrated{Config: c}, Note: note, ReadOnly: true}, nil
+		return Loaded{Migrated: Migrated{Config: c}, Note: note}, nil
 	}
 	if fields, version, _ := configFields(b); version == 0 && isV0(fields) {
 		return migrateFile(path, b)
@@ -65,7 +80,7 @@ func migrateFile(path string, b []byte) (Loaded, error) {
 	if err := replace(bak, kept); err != nil {
 		return Loaded{}, fmt.Errorf("migrating %s: %w", path, err)
 	}
-	if err := SaveConfig(path, m.Config); err != nil {
+	if err := replace(path, m.Config.Encode()); err != nil {
 		return Loaded{}, fmt.Errorf("migrating %s: %w", path, err)
 	}
 	note := fmt.Sprintf("%s was of version 0 and is now of version %d. The old one is kept as %s, without its key.",
@@ -74,7 +89,8 @@ func migrateFile(path string, b []byte) (Loaded, error) {
 }
 
 // SaveConfig writes c so that a reader, or a crash, finds the old file or the new one, never a half. It refuses what
-// Validate refuses, and with ErrNewer to replace a newer Handline's file. The same bytes are not written again.
+// Validate refuses, to replace an older file before LoadConfig has taken over what is in it, and with ErrNewer to replace
+// a newer Handline's. The same bytes are not written again.
 func SaveConfig(path string, c Config) error {
 	if c.Version > ConfigVersion {
 		return fmt.Errorf("saving the configuration: %s: %w", path, ErrNewer)
@@ -88,8 +104,11 @@ func SaveConfig(path string, c Config) error {
 		if string(now) == string(next) {
 			return nil
 		}
-		if _, version, err := configFields(now); err == nil && version > ConfigVersion {
+		switch fields, version, err := configFields(now); {
+		case err == nil && version > ConfigVersion:
 			return fmt.Errorf("saving the configuration: %s: %w", path, ErrNewer)
+		case err == nil && version == 0 && isV0(fields):
+			return fmt.Errorf("saving the configuration: %s is of version 0; start Handline once to take it over", path)
 		}
 	}
 	if err := replace(path, next); err != nil {

@@ -24,6 +24,9 @@ func TestConfigMissing(t *testing.T) {
 	l, err := LoadConfig(path)
 	require.NoError(t, err)
 	require.Equal(t, Loaded{Migrated: Migrated{Config: Default()}}, l)
+	c, err := ReadConfig(path)
+	require.NoError(t, err)
+	require.Equal(t, Default(), c)
 	require.NoFileExists(t, path)
 }
 
@@ -67,6 +70,9 @@ func TestConfigBehindALink(t *testing.T) {
 func TestConfigCorrupt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"server": "http://loc`), 0o600))
+	_, err := ReadConfig(path)
+	require.ErrorContains(t, err, "config.json: not a JSON object: line 1: unexpected end of JSON input")
+	require.FileExists(t, path, "who reads moves nothing")
 	l, err := LoadConfig(path)
 	require.NoError(t, err)
 	require.Equal(t, Default(), l.Config)
@@ -84,6 +90,8 @@ func TestConfigMistakeStays(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(`{"icon": "gray"}`), 0o600))
 	_, err := LoadConfig(path)
 	require.ErrorContains(t, err, "config.json: icon:")
+	_, err = ReadConfig(path)
+	require.ErrorContains(t, err, "config.json: icon:")
 	require.FileExists(t, path)
 }
 
@@ -93,7 +101,7 @@ func TestConfigNewer(t *testing.T) {
 	require.NoError(t, err)
 	l, err := LoadConfig(path)
 	require.NoError(t, err)
-	require.True(t, l.ReadOnly)
+	require.Equal(t, 2, l.Config.Version)
 	require.Equal(t, "config.json is of version 2, written by a newer Handline; update this one to change it.", l.Note)
 	require.Equal(t, "https://example.com", l.Config.Server, "what is understood is used")
 	require.Equal(t, 7, l.Config.Retry.MaxAttempts)
@@ -106,6 +114,9 @@ func TestConfigNewer(t *testing.T) {
 
 func TestConfigMigratedFromV0(t *testing.T) {
 	path := configWith(t, "config-v0.json")
+	c, err := ReadConfig(path)
+	require.NoError(t, err)
+	require.ErrorContains(t, SaveConfig(path, c), "start Handline once", "its key would be gone")
 	l, err := LoadConfig(path)
 	require.NoError(t, err)
 	want := Default()

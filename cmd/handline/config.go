@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 
 	"golang.org/x/term"
@@ -82,18 +80,7 @@ func (c *console) config() (persistence.Config, error) {
 	if err != nil {
 		return persistence.Config{}, err
 	}
-	b, err := os.ReadFile(home.Config())
-	if errors.Is(err, fs.ErrNotExist) {
-		return persistence.Default(), nil
-	}
-	if err != nil {
-		return persistence.Config{}, fmt.Errorf("reading the configuration: %w", err)
-	}
-	v, err := persistence.DecodeConfig(b)
-	if err != nil {
-		return persistence.Config{}, fmt.Errorf("reading %s: %w", home.Config(), err)
-	}
-	return v, nil
+	return persistence.ReadConfig(home.Config())
 }
 
 type configSetCmd struct {
@@ -126,12 +113,11 @@ func (k configSetCmd) offline(home *persistence.Home) error {
 		return err
 	}
 	defer release()
-	file, err := persistence.LoadConfig(home.Config())
+	v, err := persistence.ReadConfig(home.Config())
 	if err != nil {
 		return err
 	}
-	v, err := k.apply(file.Config)
-	if err != nil {
+	if v, err = k.apply(v); err != nil {
 		return err
 	}
 	return persistence.SaveConfig(home.Config(), v)

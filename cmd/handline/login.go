@@ -200,13 +200,13 @@ func keychainSaid(err error) error {
 // forget removes the configured server's key and the proxy's password, then everything that is kept in files but the logs.
 func forget(ctx context.Context, home *persistence.Home) error {
 	// A configuration that cannot be read names no server; it goes all the same.
-	if file, err := persistence.LoadConfig(home.Config()); err == nil {
+	if v, err := persistence.ReadConfig(home.Config()); err == nil {
 		secrets := persistence.Keychain(persistence.KeychainOptions{})
 		var kept []error
-		if file.Config.Server != "" {
-			kept = append(kept, storeKey(ctx, secrets, file.Config.Server, ""))
+		if v.Server != "" {
+			kept = append(kept, storeKey(ctx, secrets, v.Server, ""))
 		}
-		if at, err := proxyAddress(file.Config.Proxy); err == nil {
+		if at, err := proxyAddress(v.Proxy); err == nil {
 			kept = append(kept, storeLogin(ctx, secrets, at.String(), ""))
 		}
 		for _, err := range kept {

@@ -13,7 +13,8 @@ import (
 )
 
 // settings is the configuration of a running app: read by all at any time, changed by one at a time. The file is the
-// truth: each change begins with reading it, so what was edited by hand is taken up and never overwritten.
+// truth: each change begins with reading it, so what was edited by hand is taken up and never overwritten. A mistake in it
+// is an answer to who wants the change, and nothing changes.
 type settings struct {
 	path  string
 	tell  func(context.Context, connection.Command) error
@@ -42,16 +43,16 @@ func (s *settings) change(ctx context.Context, edit func(*persistence.Config) er
 	case <-ctx.Done():
 		return fmt.Errorf("changing the configuration: %w", ctx.Err())
 	}
-	file, err := persistence.LoadConfig(s.path)
+	file, err := persistence.ReadConfig(s.path)
 	if err != nil {
 		return err
 	}
-	next := file.Config
+	next := file
 	if err := edit(&next); err != nil {
 		return err
 	}
 	// A newer Handline's file is never written; what it says is still taken up.
-	if !file.ReadOnly || string(next.Encode()) != string(file.Config.Encode()) {
+	if file.Version <= persistence.ConfigVersion || string(next.Encode()) != string(file.Encode()) {
 		if err := persistence.SaveConfig(s.path, next); err != nil {
 			return err
 		}

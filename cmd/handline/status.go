@@ -112,8 +112,8 @@ func (c *console) show(s connection.Snapshot) {
 // notRunning is what status says of a home where nothing runs.
 func (c *console) notRunning(home *persistence.Home) {
 	c.line(c.paint("90", "●"), "Handline is not running")
-	if l, err := persistence.LoadConfig(home.Config()); err == nil && l.Config.Server != "" {
-		c.line(" ", "Set up for "+place(l.Config.Server, l.Config.Conversation, ""))
+	if v, err := persistence.ReadConfig(home.Config()); err == nil && v.Server != "" {
+		c.line(" ", "Set up for "+place(v.Server, v.Conversation, ""))
 	}
 	c.line(" ", "Start it with: handline run")
 }
