@@ -20,7 +20,8 @@ type API struct {
 	Version string
 	Line    *connection.Manager
 	Feed    *Feed
-	// Config gives the configuration in force.
+	// Config gives the configuration as it is stored. What was edited by hand is in it, so that who changes one setting of
+	// it and puts it back undoes nothing.
 	Config func(context.Context) (persistence.Config, error)
 	// Change edits the configuration, stores it and tells the line, one change at a time. The edit's own error is
 	// returned as it is, and nothing has changed then.

@@ -69,7 +69,7 @@ func (a *app) api() diagnostics.API {
 		Version:       version(),
 		Line:          a.line,
 		Feed:          a.feed,
-		Config:        func(context.Context) (persistence.Config, error) { return a.settings.now(), nil },
+		Config:        func(context.Context) (persistence.Config, error) { return persistence.ReadConfig(a.home.Config()) },
 		Change:        a.settings.change,
 		Asked:         a.askAgain,
 		SetKey:        a.setKey,
