@@ -229,10 +229,18 @@ talk.addEventListener("change", () => {
 });
 is("reload").addEventListener("click", list);
 
+// list shows the conversations. Who asks while an answer is on its way has changed what was asked: it is asked again.
+let stale = false;
 async function list() {
-  if (current() !== "settings" || is("reload").disabled) return;
+  if (current() !== "settings") return;
+  stale = true;
+  if (is("reload").disabled) return;
   is("reload").disabled = true;
-  const problem = config?.server === "" ? null : await fill(talk, config?.conversation ?? "");
+  let problem;
+  while (stale) {
+    stale = false;
+    problem = config?.server === "" ? null : await fill(talk, config?.conversation ?? "");
+  }
   talk.disabled = config?.server === "";
   show(talkID, false);
   put(is("talk-said"), problem ? problem.text : "");

@@ -60,7 +60,7 @@ func newBrowser(t *testing.T) *browser {
 	require.Eventually(t, func() bool {
 		where, _ = os.ReadFile(filepath.Join(dir, "profile", "DevToolsActivePort"))
 		return strings.Count(string(where), "\n") == 1
-	}, 30*time.Second, 20*time.Millisecond)
+	}, patience, tick)
 	port, path, _ := strings.Cut(string(where), "\n")
 	line, _, err := websocket.DefaultDialer.Dial("ws://127.0.0.1:"+port+path, nil)
 	require.NoError(t, err)
@@ -133,7 +133,7 @@ func (b *browser) ask(session, method string, params map[string]any) (json.RawMe
 			return nil, errors.New(a.Error.Message)
 		}
 		return a.Result, nil
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		return nil, errors.New("the browser does not answer")
 	}
 }
@@ -268,7 +268,7 @@ func (t *tab) run(js string) (json.RawMessage, error) {
 // until waits for JavaScript to give something true. The page may be on its way, and then it cannot be asked.
 func (t *tab) until(js string) {
 	t.t.Helper()
-	for end := time.Now().Add(25 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(tick) {
 		if raw, err := t.run("Boolean(" + js + ")"); err == nil && string(raw) == "true" {
 			return
 		}

@@ -36,8 +36,7 @@ type scene struct {
 }
 
 const (
-	patience = 20 * time.Second // with what the page or the line does next; the machine may be busy
-	tick     = 20 * time.Millisecond
+	tick = 20 * time.Millisecond // between two looks
 
 	sceneKey  = "a-good-key"
 	otherTalk = "5d1f3a52-0000-4000-8000-000000000002"

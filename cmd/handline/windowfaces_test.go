@@ -76,10 +76,15 @@ func sections(t *testing.T) (names []string) {
 type worded struct {
 	why     connection.Why
 	retried bool
+	portal  string // the login page of a network that wants one
 }
 
 func (f worded) section() string {
-	return fmt.Sprintf("%s, %s (%s)", f.why.Code, f.why.Text, f.why.Detail)
+	name := fmt.Sprintf("%s, %s (%s)", f.why.Code, f.why.Text, f.why.Detail)
+	if f.why.Code == network.Captive && f.portal == "" {
+		name += " at a page that is not known"
+	}
+	return name
 }
 
 // wordedFaults are read from the words of every cause.
@@ -96,8 +101,13 @@ func wordedFaults(t *testing.T) (all []worded) {
 			}
 			return ""
 		}
-		all = append(all, worded{connection.Why{Code: network.Cause(lines[0]), Text: field("text"), Means: field("means"),
-			Advice: field("advice"), Detail: field("detail")}, strings.Contains(block, "Reconnecting (3/10)...")})
+		f := worded{why: connection.Why{Code: network.Cause(lines[0]), Text: field("text"), Means: field("means"),
+			Advice: field("advice"), Detail: field("detail")}, retried: strings.Contains(block, "Reconnecting (3/10)...")}
+		all = append(all, f)
+		if f.why.Code == network.Captive {
+			f.portal = "http://captive.apple.com/"
+			all = append(all, f)
+		}
 	}
 	require.Greater(t, len(all), 30)
 	return all
@@ -167,16 +177,14 @@ func windowSaysEveryFault(t *testing.T, b *browser, f *faces) {
 	tab.eval("document.getElementById('welcome').hidden = true; document.getElementById('overview').hidden = false", nil)
 	for _, c := range wordedFaults(t) {
 		snap := connection.Snapshot{Status: connection.Error, Text: "Error: " + c.why.Text, Cause: c.why, Server: "http://127.0.0.1:3000",
-			Conversation: "c1", Title: "Fix the flaky test", Wanted: true}
+			Conversation: "c1", Title: "Fix the flaky test", Wanted: true, Portal: c.portal}
 		switch {
 		case c.why.Code == network.NotSetUp:
 			snap.Status, snap.Text = connection.Disconnected, "Disconnected"
 			if c.why.Text == "Handline is not set up" {
 				snap.Server, snap.Conversation, snap.Title = "", "", ""
 			}
-		case c.why.Code == network.Captive:
-			snap.Portal = "http://captive.apple.com/"
-		case c.retried && c.why.Code != network.Asleep:
+		case c.retried && c.why.Code != network.Asleep && c.why.Code != network.Captive:
 			snap.Status = connection.Reconnecting
 		}
 		f.holds(tab, c.section(), snap)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -57,7 +56,7 @@ func manners() map[demo.Mood]manner {
 func windowInEveryMood(t *testing.T, b *browser, f *faces) {
 	for _, dialect := range []demo.Dialect{demo.V0, demo.Plain, demo.AgentServer, demo.AppServer, demo.VoiceCode} {
 		moods := []demo.Mood{demo.Steady, demo.Refusing, demo.Asleep, demo.Declining}
-		if dialect == demo.V0 || os.Getenv("HANDLINE_SOAK") != "" {
+		if dialect == demo.V0 || soaks() {
 			moods = demo.Moods()
 		}
 		for _, m := range moods {
@@ -127,8 +126,10 @@ func (v *visit) manner(m demo.Mood) manner {
 		is.state, is.cause = "error", network.Gone // the proxy before it knows no more
 	case m == demo.Declining && (v.dialect == demo.AgentServer || v.dialect == demo.AppServer):
 		is.sent = connection.Failed
+	case m == demo.Declining && v.dialect == demo.VoiceCode:
+		is.sent = connection.Unknown // an error that names no message
 	case m == demo.Declining && v.dialect != demo.V0:
-		is.sent = "" // an error that names no message says nothing of it
+		is.sent = "" // it has no words for it either, and no ack comes
 	}
 	return is
 }
@@ -294,7 +295,7 @@ func (v *visit) settings(m demo.Mood) {
 }
 
 // rested waits until the list of conversations is there, or the reason why it is not.
-func (v *visit) rested() { v.tab.until("!document.querySelector('[data-is=reload]').disabled") }
+func (v *visit) rested() { v.tab.until(hasList) }
 
 // mend brings the line back with the window's own button, where there is one for it.
 func (v *visit) mend(m demo.Mood) {

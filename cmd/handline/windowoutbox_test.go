@@ -32,7 +32,14 @@ func (t *tab) paste(text string) {
 func (t *tab) write(text string) {
 	t.t.Helper()
 	t.enter("#message", text)
+	t.send()
+}
+
+// send presses Send and waits until Handline has answered: a message may be seen confirmed before.
+func (t *tab) send() {
+	t.t.Helper()
 	t.click("[data-is=send]")
+	t.until("(box => !box.readOnly && (!box.value || document.querySelector('.refused').checkVisibility()))(document.querySelector('#message'))")
 }
 
 func windowSends(t *testing.T, b *browser) {
@@ -46,8 +53,7 @@ func windowSends(t *testing.T, b *browser) {
 	tab.do("Input.insertText", map[string]any{"text": "First line\nsecond line"})
 	tab.chord("Enter", 2) // Ctrl
 	tab.message("First line", "Confirmed")
-	require.Empty(t, tab.value("#message"))
-	require.Equal(t, "message", tab.active(), "one goes on writing")
+	tab.until("!document.querySelector('#message').value && document.activeElement.id === 'message'") // one goes on writing
 	for n := range 4 {
 		tab.write(fmt.Sprintf("more %d", n))
 		tab.message(fmt.Sprintf("more %d", n), "Confirmed")
@@ -70,14 +76,14 @@ func windowSends(t *testing.T, b *browser) {
 	again.until("document.querySelector('#message').value === 'half a thought'")
 
 	s.mood(demo.Declining)
-	tab.click("[data-is=send]")
+	tab.send()
 	tab.message("half a thought", "Failed")
 	tab.until("document.querySelector('.messages .became').innerText.includes('The server did not take it')")
 	tab.axe("failed")
 	tab.decide("edit")
 	tab.until("document.querySelector('#message').value === 'half a thought' && document.activeElement.id === 'message'")
 	s.mood(demo.Steady)
-	tab.click("[data-is=send]")
+	tab.send()
 	tab.message("half a thought", "Confirmed")
 	require.Empty(t, tab.clean())
 }
@@ -143,7 +149,7 @@ func windowKeepsWhatCannotBeSentYet(t *testing.T, b *browser) {
 		says string
 	}{{1100000, "The message is too long"}, {900000, ""}, {900001, "The outbox is full"}} {
 		tab.paste(strings.Repeat("x", c.size))
-		tab.click("[data-is=send]")
+		tab.send()
 		if c.says == "" {
 			tab.message("xxx", "Queued")
 			continue
@@ -199,11 +205,4 @@ func (t *tab) is(js string) (yes bool) {
 	t.t.Helper()
 	t.eval("Boolean("+js+")", &yes)
 	return yes
-}
-
-// active is the id of what has the focus.
-func (t *tab) active() (id string) {
-	t.t.Helper()
-	t.eval("document.activeElement.id", &id)
-	return id
 }

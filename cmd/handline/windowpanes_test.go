@@ -33,7 +33,7 @@ func windowSteersTheLine(t *testing.T, b *browser) {
 	tab.status("connected")
 	dials := s.server.Seen().Dials
 	tab.click("[data-is=mend]") // Reconnect Now
-	require.Eventually(t, func() bool { return s.server.Seen().Dials > dials }, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return s.server.Seen().Dials > dials }, patience, tick)
 	tab.status("connected")
 	tab.until("/heard (just now|\\d+ s ago)/.test(document.querySelector('[data-is=facts]').textContent)")
 	tab.until("document.querySelector('#spark .trip').getAttribute('d').length > 5")
@@ -72,7 +72,7 @@ func windowTellsADiagnosis(t *testing.T, b *browser) {
 	require.Eventually(t, func() bool {
 		found, _ := filepath.Glob(filepath.Join(downloads, "handline-report-*.zip"))
 		return len(found) == 1
-	}, 10*time.Second, 50*time.Millisecond)
+	}, patience, tick)
 	tab.until("!document.querySelector('dialog').open")
 	require.Empty(t, own(tab.clean()))
 }
@@ -116,7 +116,7 @@ func windowChangesSettings(t *testing.T, b *browser) {
 		require.Eventually(t, func() bool {
 			file, err := persistence.LoadConfig(s.app.home.Config())
 			return err == nil && ok(file.Config)
-		}, 5*time.Second, 20*time.Millisecond, what)
+		}, patience, tick, what)
 	}
 	complains := func(field, text string) {
 		t.Helper()
@@ -136,6 +136,7 @@ func windowChangesSettings(t *testing.T, b *browser) {
 	tab.press("Enter")
 	tab.until("document.querySelector('#f-plain').checkVisibility()")
 	require.Contains(t, tab.text("[data-is=plain-why]"), "unencrypted to 192.168.1.20:3000")
+	tab.until(hasList) // what is said there moves what is below
 	tab.click("#f-plain")
 	stored(func(c persistence.Config) bool {
 		return len(c.AllowPlaintext) == 1 && c.AllowPlaintext[0] == "http://192.168.1.20:3000"
@@ -158,7 +159,7 @@ func windowChangesSettings(t *testing.T, b *browser) {
 	tab.until("document.querySelector('[data-is=key-said]').textContent.startsWith('No key')")
 	tab.enter("#f-key", sceneKey)
 	tab.press("Enter")
-	tab.until("document.querySelectorAll('#f-talk option').length === 4")
+	tab.until("document.querySelectorAll('#f-talk option').length === 4 && " + hasList)
 
 	tab.pick("#f-talk", otherTalk)
 	stored(func(c persistence.Config) bool { return c.Conversation == otherTalk }, "conversation")
@@ -205,10 +206,43 @@ func windowChangesSettings(t *testing.T, b *browser) {
 	require.Eventually(t, func() bool {
 		login, err := s.app.logins.Get(t.Context(), "proxy http://proxy.example:3129")
 		return err == nil && login == "ann:sword fish"
-	}, 5*time.Second, 20*time.Millisecond)
+	}, patience, tick)
 	tab.until("document.querySelector('[data-path=proxy]').value === 'http://proxy.example:3129'")
 	require.Empty(t, own(tab.clean()))
 }
+
+// holds keeps the answers to GET path from the page until it is told to let one go.
+func (t *tab) holds(path string) (release func()) {
+	t.t.Helper()
+	t.eval(`window.held = []; window.fetch = (ask => (path, o) => ask(path, o).then(res => path.startsWith(`+quote(path)+`) ? new Promise(go => held.push(() => go(res))) : res))(window.fetch)`, nil)
+	return func() {
+		t.t.Helper()
+		t.until("held.length > 0")
+		t.eval("held.shift()()", nil)
+	}
+}
+
+// A key that is stored while the list is on its way is tried as well.
+func windowAsksAgain(t *testing.T, b *browser) {
+	s := newScene(t, demo.Options{}, func(v *persistence.Config) { connected(v); v.ConnectAtLaunch = "never" })
+	tab := s.enter(b, "settings")
+	tab.until("document.querySelectorAll('#f-talk option').length === 4")
+	tab.until(hasList)
+	release := tab.holds("v1/conversations")
+	tab.click("[data-is=reload]")
+	tab.until("held.length === 1")
+	tab.enter("#f-key", "another-key")
+	tab.click("[data-is=store]")
+	tab.until("document.querySelector('[data-is=key-said]').textContent === 'The key is stored'")
+	release()
+	release()
+	tab.until(hasList)
+	require.Contains(t, tab.text("[data-is=talk-said]"), "did not accept your key")
+	require.Empty(t, own(tab.clean()))
+}
+
+// hasList is true when the list of conversations is there, or the reason why it is not.
+const hasList = "!document.querySelector('[data-is=reload]').disabled"
 
 func (t *tab) value(selector string) (v string) {
 	t.t.Helper()

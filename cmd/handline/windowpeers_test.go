@@ -42,7 +42,7 @@ func TestWindowBeforeRealServers(t *testing.T) {
 			tab.axe("activity")
 
 			tab.pane("settings")
-			tab.until("!document.querySelector('[data-is=reload]').disabled && document.querySelectorAll('#f-talk option').length > 1")
+			tab.until(hasList + " && document.querySelectorAll('#f-talk option').length > 1")
 			tab.axe("settings")
 
 			tab.pane("overview")
