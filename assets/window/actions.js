@@ -1,6 +1,7 @@
 // What buttons do, wherever they stand: in the overview, beside a failed check, in the steps of the first launch.
 import { call } from "./api.js";
 import { attempt, turn } from "./page.js";
+import { portal } from "./words.js";
 
 const settings = (focus) => async () => turn("settings", focus);
 
@@ -24,9 +25,6 @@ const labels = {
 
 export const run = (action, button) => attempt(button, actions[action]);
 
-// login is the captive portal's page, or "" where there is none that a browser may open.
-export const login = (s) => (/^https?:\/\//.test(s?.portal ?? "") ? s.portal : "");
-
 // link opens a page outside; the window hands it to the browser.
 export function link(to, label) {
   const a = document.createElement("a");
@@ -37,7 +35,7 @@ export function link(to, label) {
 // control is the button or link for an action, null where there is nothing to press.
 export function control(action, snapshot) {
   if (!labels[action]) return null;
-  if (action === "open-login") return login(snapshot) ? link(login(snapshot), labels[action]) : null;
+  if (action === "open-login") return portal(snapshot) ? link(portal(snapshot), labels[action]) : null;
   const b = document.createElement("button");
   Object.assign(b, { type: "button", textContent: labels[action] });
   b.addEventListener("click", () => run(action, b));

@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import * as words from "./words.js";
 import { attempt, parts, put, say, show, use } from "./page.js";
-import { link, login, run } from "./actions.js";
+import { link, run } from "./actions.js";
 import { draw, keep } from "./spark.js";
 
 const root = document.getElementById("overview");
@@ -75,14 +75,14 @@ function facts(s, now) {
 function buttons(s) {
   const [label, action] = words.mending(s);
   const mend = is("mend");
-  const page = action === "open-login" ? login(s) : "";
+  const page = action === "open-login" ? words.portal(s) : "";
   let a = mend.parentElement.querySelector("a");
   if (page && a?.href !== page) {
     a?.remove();
     mend.before(a = link(page, label));
   } else if (!page) a?.remove();
   show(mend, !page);
-  put(mend, action === "open-login" ? "Reconnect Now" : label);
+  put(mend, label);
   mend.classList.toggle("primary", s.status !== "connected");
   if (mend.dataset.action !== action) {
     mend.dataset.action = action;

@@ -6,6 +6,9 @@ export function icon(s) {
   return s.status;
 }
 
+// portal is the page of a network that wants one to log in, "" where there is none that a browser may open.
+export const portal = (s) => (/^https?:\/\//.test(s?.portal ?? "") ? s.portal : "");
+
 // mending is the one button that would help most: its label and what it does.
 export function mending(s) {
   if (s.status === "connecting") return ["Cancel", "cancel"];
@@ -13,7 +16,7 @@ export function mending(s) {
   switch (s.cause?.code) {
     case "not-set-up": case "plaintext": return ["Set Up…", "set-up"];
     case "auth": return ["Enter Key…", "enter-key"];
-    case "captive": return ["Open Login Page…", "open-login"];
+    case "captive": if (portal(s)) return ["Open Login Page…", "open-login"]; break;
     case "asleep": return ["Resume…", "resume"];
   }
   if (!s.server) return ["Set Up…", "set-up"];
