@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -42,14 +41,7 @@ type agentPeer struct {
 func newAgentPeer(t *testing.T, key string) *agentPeer {
 	script, err := filepath.Abs(filepath.Join("..", "..", "connection", "backend", "testdata", "agentserver.sh"))
 	require.NoError(t, err)
-	installs := exec.Command(script, "install")
-	if out, err := installs.CombinedOutput(); err != nil {
-		const offline = 4 // no package registry could be reached, which is nobody's failure
-		if os.Getenv("CI") == "true" && installs.ProcessState.ExitCode() != offline {
-			t.Fatalf("%s", out)
-		}
-		t.Skipf("NOT TESTED against the real agent-server: %s", bytes.TrimSpace(out))
-	}
+	installs(t, "the real agent-server", script, "install")
 	address := free(t)
 	p := &agentPeer{t: t, url: "http://" + address, home: t.TempDir(), key: key, model: "http://127.0.0.1:9"}
 	_, port, _ := strings.Cut(address, ":")
@@ -85,7 +77,7 @@ func (p *agentPeer) start() {
 		}
 		res.Body.Close()
 		return res.StatusCode == http.StatusOK
-	}, time.Minute, 20*time.Millisecond)
+	}, 2*patience, tick)
 }
 
 // tells is the next thing that the parent says.

@@ -10,9 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,7 +26,7 @@ import (
 
 // The main job on OpenHands of today: two Handlines follow the same conversation of the real agent-server, one by each
 // of its sockets, while events are published over REST and the server is killed, stopped, restarted and refuses. What its
-// history holds is the truth: each event once, in order. HANDLINE_SOAK=1 kills 50 times during 5 000 events.
+// history holds is the truth: each event once, in order. The long series kill 50 times during 5 000 events.
 func TestRealPeersOfToday(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: a real server takes a minute")
@@ -38,11 +35,10 @@ func TestRealPeersOfToday(t *testing.T) {
 	m := newModel(t)
 	p := newAgentPeer(t, planted)
 	p.model = m.url + "/v1"
-	program := built(t)
 	p.start()
 	w := twins{t: t, peer: p, talk: p.converse()}
 	for _, dialect := range []string{"session", "events"} {
-		a := newTyped(t, program, nil)
+		a := newTyped(t, nil)
 		// The ladder is for servers that stay away. Here it would let most kills meet no line.
 		a.must("config", "set", "retry.maxDelay", "1s")
 		if dialect == "events" {
@@ -60,7 +56,7 @@ func TestRealPeersOfToday(t *testing.T) {
 	w.listTheHistory()
 	w.showTheAgent(m)
 	w.waitForAPlace()
-	w.obeyARefusal(program)
+	w.obeyARefusal()
 	w.goOnAfterALargeEvent()
 }
 
@@ -76,7 +72,7 @@ type twins struct {
 func (w *twins) until(s connection.Status) {
 	w.t.Helper()
 	for _, a := range w.both {
-		a.until(s, 25*time.Second)
+		a.until(s, patience)
 	}
 }
 
@@ -91,7 +87,7 @@ func (w *twins) whole() {
 	}
 	for _, a := range w.both {
 		var got []string
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			if got = without(a.all(), foreign); len(got) >= len(truth) {
 				break
 			}
@@ -111,7 +107,7 @@ func without(ids, foreign []string) []string {
 
 func (w *twins) surviveKills() {
 	kills, says := 10, 300
-	if os.Getenv("HANDLINE_SOAK") == "1" {
+	if soaks() {
 		kills, says = 50, 2500 // a message is two events
 	}
 	stop := w.peer.publishes(w.talk, 15*time.Millisecond, says)
@@ -175,7 +171,7 @@ func (w *twins) showTheAgent(m *model) {
 	m.isAsked()
 	w.show("working")
 	m.answers("Done.")
-	require.Eventually(w.t, func() bool { return w.peer.status(id) == "finished" }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(w.t, func() bool { return w.peer.status(id) == "finished" }, patience, tick)
 	w.show("finished")
 
 	// In the middle of its work the server dies. What the next one says of the agent is right, whatever was before.
@@ -193,16 +189,16 @@ func (w *twins) showTheAgent(m *model) {
 	m.server.CloseClientConnections()
 	m.server.Close()
 	require.NoError(w.t, w.peer.say(id, "work", true))
-	require.Eventually(w.t, func() bool { return w.peer.status(id) == "error" }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(w.t, func() bool { return w.peer.status(id) == "error" }, patience, tick)
 	w.show("error")
 	w.back()
 }
 
-// show waits for the agent's state, a second at most.
+// show holds that the agent's state is known a second after it has changed.
 func (w *twins) show(agent string) {
 	w.t.Helper()
 	for _, a := range w.both {
-		require.Eventually(w.t, func() bool { return a.snapshot().Agent == agent }, time.Second, 10*time.Millisecond, "%s by %s", agent, a.snapshot().Dialect)
+		require.Eventually(w.t, func() bool { return a.snapshot().Agent == agent }, promised(time.Second), 10*time.Millisecond, "%s by %s", agent, a.snapshot().Dialect)
 	}
 }
 
@@ -246,7 +242,7 @@ func (w *twins) waitForAPlace() {
 	w.t.Logf("place number %d was not to be had", len(crowd))
 	for _, a := range w.both {
 		a.must("connect", "--no-wait", id)
-		require.Eventually(w.t, func() bool { return a.snapshot().Cause.Code == network.Throttled }, 10*time.Second, 10*time.Millisecond)
+		require.Eventually(w.t, func() bool { return a.snapshot().Cause.Code == network.Throttled }, patience, tick)
 		s := a.snapshot()
 		require.Equal(w.t, "Too many follow this conversation", s.Cause.Text)
 		require.Equal(w.t, connection.Reconnecting, s.Status)
@@ -262,7 +258,7 @@ func (w *twins) waitForAPlace() {
 }
 
 // obeyARefusal: an id that is not known makes no conversation, and a key that is not known no second try.
-func (w *twins) obeyARefusal(program string) {
+func (w *twins) obeyARefusal() {
 	var before, after int
 	w.peer.call(http.MethodGet, "/api/conversations/count", nil, &before)
 	for _, a := range w.both {
@@ -275,7 +271,7 @@ func (w *twins) obeyARefusal(program string) {
 	require.Equal(w.t, before, after)
 	w.back()
 
-	stranger := newTyped(w.t, program, nil)
+	stranger := newTyped(w.t, nil)
 	stranger.run("HANDLINE_TOKEN=wrong")
 	code, out := stranger.types("", "connect", "--server", w.peer.url, w.talk)
 	require.Equal(w.t, exitAuth, code, out)
@@ -309,15 +305,6 @@ func (w *twins) goOnAfterALargeEvent() {
 	w.peer.start()
 	require.NoError(w.t, w.peer.say(w.talk, "at last", false))
 	w.whole()
-}
-
-// built is the program.
-func built(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "handline")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
 }
 
 // must types a command that ends well, and gives what it says.
@@ -390,7 +377,7 @@ func (m *model) isAsked() {
 	m.t.Helper()
 	select {
 	case <-m.asked:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		m.t.Fatal("the agent never asked its model")
 	}
 }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,34 +18,29 @@ import (
 // stays, and there is no doubt about either.
 func TestAMessageOnAFullDisk(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can mount a small disk")
+		missing(t, "only root can mount a small disk")
 	}
 	disk := t.TempDir()
 	require.NoError(t, syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=1m,mode=0700"))
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(disk, 0)) })
-	program := filepath.Join(t.TempDir(), "handline")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	server, at := plays(t, demo.Options{Dialect: demo.V0, Mood: demo.Quiet})
-	a := newTyped(t, program, nil)
+	a := newTyped(t, nil)
 	a.home = filepath.Join(disk, "home")
 	a.client = diagnostics.NewClient(filepath.Join(a.home, "handline.sock"))
 	a.run()
-	code, said := a.types("", "connect", demo.DefaultConversation, "--server", "http://"+at)
-	require.Zero(t, code, said)
+	a.must("connect", demo.DefaultConversation, "--server", "http://"+at)
 
 	filler := filepath.Join(disk, "filler")
 	require.ErrorIs(t, os.WriteFile(filler, make([]byte, 2<<20), 0o600), syscall.ENOSPC)
 	text := strings.Repeat("long enough ", 20_000)
-	code, said = a.types(text, "send", "-")
+	code, said := a.types(text, "send", "-")
 	require.Equal(t, exitFailed, code, said)
 	require.Contains(t, said, "The message could not be stored")
 	require.Contains(t, said, "no space left on device")
 	require.Contains(t, said, "Make room on the disk")
-	_, said = a.types("", "outbox")
-	require.Empty(t, said, "what was not taken is nowhere")
+	require.Empty(t, a.must("outbox"), "what was not taken is nowhere")
 	require.Empty(t, server.Asked(demo.DefaultConversation))
-	a.until(connection.Connected, time.Second)
+	require.Equal(t, connection.Connected, a.snapshot().Status)
 
 	require.NoError(t, os.Remove(filler))
 	code, said = a.types(text, "send", "-")

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -27,7 +26,6 @@ import (
 
 func TestConnectFindsTheDialect(t *testing.T) {
 	t.Parallel()
-	program := built(t)
 	for name, row := range map[string]struct {
 		command      func(t *testing.T) []string
 		conversation string
@@ -41,7 +39,7 @@ func TestConnectFindsTheDialect(t *testing.T) {
 			p := newPeer(t, row.command(t))
 			p.every = "150"
 			p.start()
-			a := newTyped(t, program, p)
+			a := newTyped(t, p)
 			a.start()
 			require.Contains(t, a.must("connect", "--server", p.url()), "Connected")
 			require.Equal(t, "socketio", a.snapshot().Dialect)
@@ -49,9 +47,9 @@ func TestConnectFindsTheDialect(t *testing.T) {
 			if row.conversation != "" {
 				a.showsTheAgent(p)
 				p.kill()
-				a.until(connection.Reconnecting, 10*time.Second)
+				a.until(connection.Reconnecting, patience)
 				p.start()
-				a.until(connection.Connected, 10*time.Second)
+				a.until(connection.Connected, patience)
 				a.showsTheAgent(p)
 			}
 		})
@@ -62,9 +60,9 @@ func TestConnectFindsTheDialect(t *testing.T) {
 func (a *typed) showsTheAgent(p *peer) {
 	a.t.Helper()
 	before := len(p.states())
-	require.Eventually(a.t, func() bool { return len(p.states()) > before }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(a.t, func() bool { return len(p.states()) > before }, patience, tick)
 	word := map[string]string{"running": "working", "awaiting_user_input": "waiting"}[p.states()[before]]
-	require.Eventually(a.t, func() bool { return a.snapshot().Agent == word }, time.Second, 10*time.Millisecond, word)
+	require.Eventually(a.t, func() bool { return a.snapshot().Agent == word }, promised(time.Second), 10*time.Millisecond, word)
 }
 
 // states are the agent's, as the server wrote them down.
@@ -129,17 +127,14 @@ func TestConnectSaysWhatItFound(t *testing.T) {
 			server := row.server(c)
 			c.edit = func(v *persistence.Config) { v.Server, v.Conversation = "", "" }
 			a := c.app("")
-			ctx, stop := context.WithCancel(t.Context())
-			ended := make(chan error, 1)
-			go func() { ended <- a.run(ctx) }()
-			defer func() { stop(); require.NoError(t, <-ended) }()
+			runs(t, a)
 			require.Eventually(t, func() bool {
 				conn, err := net.Dial("unix", a.home.Socket())
 				if err == nil {
 					conn.Close()
 				}
 				return err == nil
-			}, 10*time.Second, 10*time.Millisecond)
+			}, patience, tick)
 
 			var out bytes.Buffer
 			hints, errs := io.Pipe()
@@ -155,9 +150,9 @@ func TestConnectSaysWhatItFound(t *testing.T) {
 			errs.Close()
 			reading.Wait()
 			require.Equal(t, standing(exitNotConnected), err)
-			require.Less(t, time.Since(from), connectPatience+2*time.Second)
+			require.Less(t, time.Since(from), connectPatience+promised(2*time.Second))
 			require.Equal(t, row.first, strings.TrimSpace(first))
-			require.Less(t, after, 5*time.Second, "it is said as soon as it is known")
+			require.Less(t, after, promised(5*time.Second), "it is said as soon as it is known")
 			said := steady(out.String())
 			require.Contains(t, said, row.headline)
 			require.Contains(t, said, row.means)

@@ -12,9 +12,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -176,46 +173,33 @@ func TestAHotel(t *testing.T) {
 	t.Cleanup(func() { server.Close(); <-served })
 	h := newHotel(t, ln.Addr().String(), answering(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "success") }))
 
-	dir, err := os.MkdirTemp("", "handline-test-") // a short path, for the socket's sake
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	home, err := persistence.OpenHome(dir)
-	require.NoError(t, err)
 	v := persistence.Default()
 	v.Server, v.Conversation, v.Proxy, v.Probe = "https://openhands.example", demo.DefaultConversation, "off", "http://probe.example/"
 	v.ConnectAtLaunch = "always"
-	require.NoError(t, persistence.SaveConfig(home.Config(), v))
-	secrets := persistence.Memory()
-	require.NoError(t, secrets.Set(t.Context(), v.Server, planted))
 	roots := x509.NewCertPool()
 	roots.AddCert(ca.cert)
-	a, err := join(home, world{dial: h.dial, tls: &tls.Config{RootCAs: roots}, secrets: secrets}, "")
-	require.NoError(t, err)
-	defer a.close()
+	a := joined(t, v, planted, world{dial: h.dial, tls: &tls.Config{RootCAs: roots}})
 	var bar pinboard
 	a.faces = append(a.faces, func(ctx context.Context) error { return a.menu(ctx, &bar) })
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.run(ctx) }()
-	defer func() { stop(); require.NoError(t, <-ended) }()
+	runs(t, a)
 	phase := func(p connection.Phase, within time.Duration) time.Duration {
 		t.Helper()
 		from := time.Now()
 		require.Eventually(t, func() bool { return a.line.Snapshot().Phase == p }, within, 10*time.Millisecond, "%s", p)
 		return time.Since(from)
 	}
-	phase(connection.Online, 10*time.Second)
+	phase(connection.Online, patience)
 	require.Zero(t, h.asked(), "nobody looks for a portal while the line is well")
 
 	h.turn(true)
-	found := phase(connection.Captive, 10*time.Second)
+	found := phase(connection.Captive, promised(10*time.Second))
 	require.Equal(t, network.Captive, a.line.Snapshot().Cause.Code)
 	require.Equal(t, "http://probe.example/", a.line.Snapshot().Portal, "the probe's address, never the portal's own")
-	require.Eventually(t, func() bool { return h.asked() >= 2 }, 12*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return h.asked() >= 2 }, patience, tick)
 	require.LessOrEqual(t, h.asked(), 2, "once in ten seconds")
 
 	h.turn(false) // somebody has logged in, with a browser
-	back := phase(connection.Online, 12*time.Second)
+	back := phase(connection.Online, promised(12*time.Second))
 	t.Logf("the portal was found after %v; the line was back %v after the login", found.Round(time.Millisecond), back.Round(time.Millisecond))
 	notices := bar.about(tray.TopicPortal)
 	require.Len(t, notices, 1, "one notification")
@@ -237,19 +221,15 @@ func TestNginxThatCutsSilence(t *testing.T) {
 	}
 	t.Parallel()
 	python := pythonPeer(t)
-	program := filepath.Join(t.TempDir(), "handline")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	p := newPeer(t, python)
 	p.every = "0"
 	p.start()
 	front := nginx(t, "", "", fmt.Sprintf(`proxy_pass http://127.0.0.1:%d; proxy_http_version 1.1; proxy_read_timeout 10s;
 		proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";`, p.port))
-	a := newTyped(t, program, p)
+	a := newTyped(t, p)
 	for name, value := range map[string]string{"server": "http://" + front, "conversation": "c1", "connectAtLaunch": "always",
 		"heartbeat.looking": "15s"} { // as if nobody looked
-		code, said := a.types("", "config", "set", name, value)
-		require.Zero(t, code, said)
+		a.must("config", "set", name, value)
 	}
 	began := time.Now()
 	a.run()
@@ -261,10 +241,10 @@ func TestNginxThatCutsSilence(t *testing.T) {
 		}
 		return n
 	}
-	a.noticed(connection.Connected, began, 10*time.Second)
-	require.Eventually(t, func() bool { return losses() >= 2 }, 40*time.Second, 100*time.Millisecond, "nginx cuts it twice")
-	a.until(connection.Connected, 10*time.Second)
+	a.noticed(connection.Connected, began, patience)
+	require.Eventually(t, func() bool { return losses() >= 2 }, 2*patience, 100*time.Millisecond, "nginx cuts it twice")
+	a.until(connection.Connected, patience)
 	time.Sleep(35 * time.Second)
 	require.Equal(t, 2, losses(), "and then the pulse is quicker than nginx")
-	a.until(connection.Connected, time.Second)
+	require.Equal(t, connection.Connected, a.snapshot().Status)
 }

@@ -22,7 +22,19 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"handline": main})
+	testscript.Main(tidy{m}, map[string]func(){"handline": main})
+}
+
+// tidy takes away what all tests shared.
+type tidy struct{ *testing.M }
+
+func (m tidy) Run() int {
+	defer func() {
+		if dir, err := workshop(); err == nil {
+			_ = os.RemoveAll(dir)
+		}
+	}()
+	return m.M.Run()
 }
 
 // The command line as it is typed: a script a subject. Each has a home of its own, no desktop and no keychain.
@@ -93,7 +105,7 @@ func cloudCmd(ts *testscript.TestScript, _ bool, args []string) {
 // browser [deny] answers a login by code on the server's page, once somebody has begun one.
 func browserCmd(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(slot{}).(*slot).server
-	for end := time.Now().Add(10 * time.Second); s.Seen().Requests == 0; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); s.Seen().Requests == 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			ts.Fatalf("nobody began a login")
 		}
@@ -145,11 +157,11 @@ func exitsCmd(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// until PATTERN COMMAND... runs a command again and again until its output matches, ten seconds at most.
+// until PATTERN COMMAND... runs a command again and again until its output matches.
 func untilCmd(ts *testscript.TestScript, _ bool, args []string) {
 	pattern, err := regexp.Compile(args[0])
 	ts.Check(err)
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		_ = ts.Exec(args[1], args[2:]...)
 		out := ts.ReadFile("stdout") + ts.ReadFile("stderr")
 		if pattern.MatchString(out) {
@@ -161,14 +173,15 @@ func untilCmd(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// tail FILE PATTERN [LIMIT] waits until a file that a background command writes matches, ten seconds at most.
+// tail FILE PATTERN [LIMIT] waits until a file that a background command writes matches, for as long as was promised.
 func tailCmd(ts *testscript.TestScript, _ bool, args []string) {
 	pattern, err := regexp.Compile(args[1])
 	ts.Check(err)
-	limit := 10 * time.Second
+	limit := patience
 	if len(args) > 2 {
-		limit, err = time.ParseDuration(args[2])
+		most, err := time.ParseDuration(args[2])
 		ts.Check(err)
+		limit = promised(most)
 	}
 	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		b, _ := os.ReadFile(ts.MkAbs(args[0]))
@@ -228,7 +241,7 @@ func keyringCmd(ts *testscript.TestScript, _ bool, _ []string) {
 		})
 	}
 	start("", "dbus-daemon", "--session", "--nofork", "--nopidfile", "--address="+address)
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(dir, "bus")); err == nil {
 			break
 		}
@@ -238,7 +251,7 @@ func keyringCmd(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 	start("password", "gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets")
 	// Only a keyring that is there and open takes a key.
-	for end := time.Now().Add(10 * time.Second); ts.Exec("sh", "-c", "echo probe | handline login --server http://probe.example") != nil; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); ts.Exec("sh", "-c", "echo probe | handline login --server http://probe.example") != nil; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			ts.Fatalf("the keyring did not start")
 		}

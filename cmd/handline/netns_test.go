@@ -55,9 +55,9 @@ func TestCable(t *testing.T) {
 	playScenes(t, false)
 }
 
-// Each scene twenty times: HANDLINE_SOAK=1.
+// Each scene twenty times.
 func TestCableSoak(t *testing.T) {
-	if os.Getenv("HANDLINE_SOAK") != "1" {
+	if !soaks() {
 		t.Skip("a long series: HANDLINE_SOAK=1 runs it")
 	}
 	playScenes(t, true)
@@ -68,15 +68,10 @@ func playScenes(t *testing.T, soak bool) {
 		t.Skip("short: real silence takes minutes")
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
+		missing(t, "network namespaces need root")
 	}
-	need(t, "ip")
-	need(t, "iptables")
-	need(t, "tinyproxy")
+	need(t, "ip", "iptables", "tinyproxy")
 	python := pythonPeer(t)
-	program := filepath.Join(t.TempDir(), "handline")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	for _, scene := range []struct {
 		name   string
 		play   func(l *lab, rounds int)
@@ -90,13 +85,13 @@ func playScenes(t *testing.T, soak bool) {
 			if soak {
 				scene.rounds = 20
 			}
-			scene.play(newLab(t, program, python), scene.rounds)
+			scene.play(newLab(t, python), scene.rounds)
 		})
 	}
 }
 
 // newLab lays the cable and starts the server; the program is set up and does not run yet.
-func newLab(t *testing.T, program string, python []string) *lab {
+func newLab(t *testing.T, python []string) *lab {
 	n := labs.Add(1)
 	l := &lab{t: t, here: fmt.Sprintf("hl%dc%d", os.Getpid(), n), there: fmt.Sprintf("hl%ds%d", os.Getpid(), n)}
 	l.ip("netns add " + l.here)
@@ -118,12 +113,11 @@ func newLab(t *testing.T, program string, python []string) *lab {
 	server.Env = append(os.Environ(), "HOST="+serverAddress)
 	l.serve(server, fmt.Sprintf("%s:%d", serverAddress, serverPort))
 	l.dials = l.listen()
-	l.typed = newTyped(t, program, nil)
+	l.typed = newTyped(t, nil)
 	l.inside = []string{"ip", "netns", "exec", l.here}
 	for _, set := range [][2]string{{"server", fmt.Sprintf("http://%s:%d", serverAddress, serverPort)}, {"conversation", "c1"},
 		{"connectAtLaunch", "always"}, {"probe", "off"}} {
-		code, out := l.types("", "config", "set", set[0], set[1])
-		require.Zero(t, code, out)
+		l.must("config", "set", set[0], set[1])
 	}
 	return l
 }
@@ -165,7 +159,7 @@ func (l *lab) serve(cmd *exec.Cmd, address string) {
 	require.Eventually(l.t, func() bool {
 		out, err := exec.Command("ip", "netns", "exec", l.there, "cat", "/proc/net/tcp").Output()
 		return err == nil && listens(string(out), address)
-	}, 20*time.Second, 20*time.Millisecond, "%s", &said)
+	}, patience, tick, "%s", &said)
 }
 
 // listens says whether /proc/net/tcp has a listener on an address.
@@ -321,21 +315,21 @@ func pulledOut(l *lab, rounds int) {
 	t := l.t
 	began := time.Now()
 	l.run()
-	l.entry(began, 10*time.Second, isStatus(connection.Connected))
+	l.entry(began, patience, isStatus(connection.Connected))
 	var shown, syn, back []time.Duration
 	for range rounds {
 		pulled := time.Now()
 		l.pullOut()
-		shown = append(shown, l.entry(pulled, 2*time.Second, func(e persistence.Entry) bool { return e.Phase == "offline" }))
+		shown = append(shown, l.entry(pulled, promised(2*time.Second), func(e persistence.Entry) bool { return e.Phase == "offline" }))
 		time.Sleep(10 * time.Second) // immediate retries are rationed, six a minute
 		require.Empty(t, l.dials.since(pulled), "nobody dials into nothing")
 
 		plugged := l.plugIn()
-		back = append(back, l.entry(plugged, 2*time.Second, isStatus(connection.Connected)))
+		back = append(back, l.entry(plugged, promised(2*time.Second), isStatus(connection.Connected)))
 		found := l.dials.since(plugged)
 		require.NotEmpty(t, found)
 		syn = append(syn, found[0].Sub(plugged))
-		require.LessOrEqual(t, found[0].Sub(plugged), 1300*time.Millisecond, "first SYN")
+		require.LessOrEqual(t, found[0].Sub(plugged), promised(1300*time.Millisecond), "first SYN")
 		require.LessOrEqual(t, len(found), 3, "the question who the server is, its conversation, and the socket")
 	}
 	t.Logf("offline shown after %v; first SYN %v, connected %v after the cable", rounded(shown), rounded(syn), rounded(back))
@@ -346,7 +340,7 @@ func anotherWay(l *lab, rounds int) {
 	t := l.t
 	began := time.Now()
 	l.run()
-	l.entry(began, 10*time.Second, isStatus(connection.Connected))
+	l.entry(began, patience, isStatus(connection.Connected))
 	time.Sleep(time.Second)
 
 	var lost, back []time.Duration
@@ -363,8 +357,8 @@ func anotherWay(l *lab, rounds int) {
 		l.ip("-n " + l.here + " addr del " + from + "/24 dev eth0") // takes the routes with it
 		l.ip("-n " + l.here + " addr add " + to + "/24 dev eth0")
 		l.ip("-n " + l.here + " route add default via " + gateway)
-		lost = append(lost, l.entry(moved, 5*time.Second, isStatus(connection.Reconnecting)))
-		back = append(back, l.entry(moved, 7*time.Second, isStatus(connection.Connected)))
+		lost = append(lost, l.entry(moved, promised(5*time.Second), isStatus(connection.Reconnecting)))
+		back = append(back, l.entry(moved, promised(7*time.Second), isStatus(connection.Connected)))
 		from, to = to, from
 		time.Sleep(time.Second)
 	}
@@ -383,12 +377,12 @@ func blackHoleSeen(l *lab, rounds int) {
 	is := func(s connection.Status) func(connection.Snapshot) bool {
 		return func(x connection.Snapshot) bool { return x.Status == s }
 	}
-	next(began, 10*time.Second, is(connection.Connected))
+	next(began, patience, is(connection.Connected))
 	var poor, dead []time.Duration
 	for i := range rounds {
 		time.Sleep(5 * time.Second)
 		var last time.Time
-		next(time.Now(), 20*time.Second, func(x connection.Snapshot) bool { // a pong has just come
+		next(time.Now(), patience, func(x connection.Snapshot) bool { // a pong has just come
 			was := last
 			last = x.LastHeard
 			return !was.IsZero() && last.After(was) && x.Quality != ""
@@ -396,14 +390,14 @@ func blackHoleSeen(l *lab, rounds int) {
 		time.Sleep(time.Duration(float64(watched) * (float64(i) + 0.5) / float64(rounds)))
 		cut := time.Now()
 		l.drop(true)
-		poor = append(poor, next(cut, 7500*time.Millisecond, func(x connection.Snapshot) bool { return x.Quality == connection.Poor }))
-		dead = append(dead, next(cut, 9*time.Second, is(connection.Reconnecting)))
+		poor = append(poor, next(cut, patience, func(x connection.Snapshot) bool { return x.Quality == connection.Poor }))
+		dead = append(dead, next(cut, promised(9*time.Second), is(connection.Reconnecting)))
 		l.drop(false)
-		next(time.Now(), 15*time.Second, is(connection.Connected))
+		next(time.Now(), patience, is(connection.Connected))
 	}
 	t.Logf("poor after %v, dead after %v", rounded(poor), rounded(dead))
-	require.LessOrEqual(t, median(poor), 4500*time.Millisecond)
-	require.LessOrEqual(t, median(dead), 7*time.Second)
+	require.LessOrEqual(t, median(poor), promised(4500*time.Millisecond))
+	require.LessOrEqual(t, median(dead), promised(7*time.Second))
 }
 
 // blackHoleUnseen drops everything for 50 s while nobody looks.
@@ -416,11 +410,11 @@ func blackHoleUnseen(l *lab, rounds int) {
 		time.Sleep(time.Duration(float64(15*time.Second) * (float64(i) + 0.5) / float64(rounds)))
 		cut := time.Now()
 		l.drop(true)
-		noticed = append(noticed, l.entry(cut, 25*time.Second, isStatus(connection.Reconnecting)))
+		noticed = append(noticed, l.entry(cut, promised(25*time.Second), isStatus(connection.Reconnecting)))
 		time.Sleep(time.Until(cut.Add(50 * time.Second)))
 		ended := time.Now()
 		l.drop(false)
-		back = append(back, l.entry(ended, 4*time.Second, isStatus(connection.Connected)))
+		back = append(back, l.entry(ended, promised(4*time.Second), isStatus(connection.Connected)))
 		require.LessOrEqual(t, len(l.dials.since(cut)), 40, "dials in 50 s of silence")
 	}
 	t.Logf("noticed after %v, back %v after a 50 s outage", rounded(noticed), rounded(back))
@@ -447,11 +441,10 @@ func proxyEndToEnd(l *lab, _ int) {
 		if env == nil {
 			setting = "http://" + gateway + ":" + port
 		}
-		code, said := l.types("", "config", "set", "proxy", setting)
-		require.Zero(t, code, said)
+		l.must("config", "set", "proxy", setting)
 		from := time.Now()
 		l.run(env...)
-		l.entry(from, 10*time.Second, func(e persistence.Entry) bool {
+		l.entry(from, patience, func(e persistence.Entry) bool {
 			return e.Cause == string(want) && (want != "" || e.Status == string(connection.Connected))
 		})
 		require.NoError(t, l.process.Process.Signal(syscall.SIGTERM))
@@ -472,16 +465,12 @@ func TestTheDemoWithoutANetwork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: the whole demo takes half a minute")
 	}
-	need(t, "ip")
-	need(t, "unshare")
+	need(t, "ip", "unshare")
 	if exec.Command("unshare", "--map-root-user", "--net", "true").Run() != nil {
-		t.Skip("this system lets nobody make a network of their own")
+		missing(t, "this system lets nobody make a network of their own")
 	}
-	program := filepath.Join(t.TempDir(), "handline")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	out, err = exec.Command("unshare", "--map-root-user", "--net", "sh", "-c",
-		`ip link set lo up && test -z "$(ip route)" && exec "$0" --home "$1" demo`, program, t.TempDir()).CombinedOutput()
+	out, err := exec.Command("unshare", "--map-root-user", "--net", "sh", "-c",
+		`ip link set lo up && test -z "$(ip route)" && exec "$0" --home "$1" demo`, built(t), t.TempDir()).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.NotContains(t, string(out), "should have been seen")
 	for _, a := range acts() {

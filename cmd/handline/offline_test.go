@@ -6,8 +6,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,68 +23,54 @@ func TestSentAsItQuitsAndTypedOffline(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: real servers take a while to start")
 	}
-	program := filepath.Join(t.TempDir(), "handline")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	for name, hears := range map[string]func(t *testing.T) hearer{"npm socket.io": nodeHearer, "python-socketio": pythonHearer, "agent-server": agentHearer} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := hears(t)
-			g := newGate(t, strings.TrimPrefix(h.url, "http://"))
-			a := newTyped(t, program, nil)
-			a.run()
-			code, out := a.types("", "connect", h.conversation, "--server", "http://"+g.at)
-			require.Zero(t, code, out)
+	realServers(t, func(t *testing.T, h hearer) {
+		g := newGate(t, strings.TrimPrefix(h.url, "http://"))
+		a := newTyped(t, nil)
+		a.run()
+		a.must("connect", h.conversation, "--server", "http://"+g.at)
 
-			_, err := a.client.Send(context.Background(), "as it quits")
-			require.NoError(t, err)
-			a.ends()
-			require.Equal(t, []string{"as it quits"}, h.said(), "a healthy server gets it before the end")
+		_, err := a.client.Send(context.Background(), "as it quits")
+		require.NoError(t, err)
+		a.ends()
+		require.Equal(t, []string{"as it quits"}, h.said(), "a healthy server gets it before the end")
 
-			a.run()
-			a.until(connection.Connected, 15*time.Second)
-			a.drains(5 * time.Second)
-			g.shut()
-			a.until(connection.Reconnecting, 5*time.Second)
-			for _, text := range []string{"typed offline", "and this"} {
-				code, out = a.types("", "send", text)
-				require.Zero(t, code, out)
-				require.Contains(t, out, "Queued.")
-			}
-			a.ends()
-			a.run()
-			a.until(connection.Reconnecting, 5*time.Second)
-			_, out = a.types("", "status")
-			require.Contains(t, out, "2 messages queued")
+		a.run()
+		a.until(connection.Connected, patience)
+		a.drains(patience)
+		g.shut()
+		a.until(connection.Reconnecting, patience)
+		for _, text := range []string{"typed offline", "and this"} {
+			require.Contains(t, a.must("send", text), "Queued.")
+		}
+		a.ends()
+		a.run()
+		a.until(connection.Reconnecting, patience)
+		_, out := a.types("", "status")
+		require.Contains(t, out, "2 messages queued")
 
-			g.open()
-			a.until(connection.Connected, 15*time.Second)
-			from := time.Now()
-			a.drains(2 * time.Second)
-			t.Logf("confirmed %v after the line's return", time.Since(from).Round(time.Millisecond))
-			require.Equal(t, []string{"as it quits", "typed offline", "and this"}, h.said())
-		})
-	}
+		g.open()
+		a.until(connection.Connected, patience)
+		from := time.Now()
+		a.drains(promised(2 * time.Second))
+		t.Logf("confirmed %v after the line's return", time.Since(from).Round(time.Millisecond))
+		require.Equal(t, []string{"as it quits", "typed offline", "and this"}, h.said())
+	})
 }
 
 // A server that takes a message and shows nothing holds up no end of the program, which looks for it at the next start.
 func TestAQuitDoesNotWaitForAServerThatSaysNothing(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "handline")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	server, at := plays(t, demo.Options{Dialect: demo.V0, Mood: demo.Quiet})
-	a := newTyped(t, program, nil)
+	a := newTyped(t, nil)
 	a.run()
-	code, said := a.types("", "connect", demo.DefaultConversation, "--server", "http://"+at)
-	require.Zero(t, code, said)
+	a.must("connect", demo.DefaultConversation, "--server", "http://"+at)
 	server.SetMood(demo.Deaf)
-	_, err = a.client.Send(t.Context(), "anybody there?")
+	_, err := a.client.Send(t.Context(), "anybody there?")
 	require.NoError(t, err)
 	a.ends()
 	require.Empty(t, server.Asked(demo.DefaultConversation))
 	server.SetMood(demo.Quiet)
 	a.run()
-	a.drains(10 * time.Second)
+	a.drains(patience)
 	require.Equal(t, []string{"anybody there?"}, server.Asked(demo.DefaultConversation))
 }
 
@@ -96,7 +80,7 @@ func (a *typed) ends() {
 	from := time.Now()
 	require.NoError(a.t, a.process.Process.Signal(syscall.SIGTERM))
 	require.NoError(a.t, a.process.Wait())
-	require.LessOrEqual(a.t, time.Since(from), endsWithin)
+	require.LessOrEqual(a.t, time.Since(from), promised(endsWithin))
 	a.t.Logf("it ended within %v", time.Since(from).Round(time.Millisecond))
 }
 

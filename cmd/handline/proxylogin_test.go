@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,7 +21,6 @@ import (
 	"handline/connection/demo"
 	"handline/connection/network"
 	"handline/diagnostics"
-	"handline/persistence"
 )
 
 // gatekeeper is a proxy that lets nobody through without a password, and leads everybody else to one place.
@@ -81,41 +79,27 @@ func TestAProxyThatWantsAPassword(t *testing.T) {
 			serving.Go(func() { gate.serve(c) })
 		}
 	})
-	defer serving.Wait()
-	defer ln.Close()
+	t.Cleanup(func() { ln.Close(); serving.Wait() })
 
-	dir, err := os.MkdirTemp("", "handline-test-") // a short path, for the socket's sake
-	require.NoError(t, err)
-	defer os.RemoveAll(dir)
-	home, err := persistence.OpenHome(dir)
-	require.NoError(t, err)
 	const proxy = "http://proxy.example:3128"
 	v := demoConfig()
 	v.Proxy, v.Probe = proxy, "off"
-	require.NoError(t, persistence.SaveConfig(home.Config(), v))
-	secrets := persistence.Memory()
-	require.NoError(t, secrets.Set(t.Context(), v.Server, planted))
-	a, err := join(home, world{tls: trust, secrets: secrets, dial: func(ctx context.Context, kind, addr string) (net.Conn, error) {
+	a := joined(t, v, planted, world{tls: trust, dial: func(ctx context.Context, kind, addr string) (net.Conn, error) {
 		if addr != "proxy.example:3128" {
 			return nil, fmt.Errorf("%s is not ours", addr)
 		}
 		return new(net.Dialer).DialContext(ctx, kind, ln.Addr().String())
-	}}, "")
-	require.NoError(t, err)
-	defer a.close()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.run(ctx) }()
-	defer func() { stop(); require.NoError(t, <-ended) }()
+	}})
+	runs(t, a)
 	until := func(what string, is func(connection.Snapshot) bool) {
 		t.Helper()
-		require.Eventually(t, func() bool { return is(a.line.Snapshot()) }, 10*time.Second, 10*time.Millisecond, what)
+		require.Eventually(t, func() bool { return is(a.line.Snapshot()) }, patience, tick, what)
 	}
 	locked := func(s connection.Snapshot) bool { return s.Cause.Code == network.ProxyAuth }
 	until("a password is wanted", locked)
 	require.Equal(t, "Add your name and password to the proxy's address in Settings.", a.line.Snapshot().Cause.Advice)
 
-	client := diagnostics.NewClient(home.Socket())
+	client := diagnostics.NewClient(a.home.Socket())
 	enter := func(proxy, login string) error {
 		return client.SetKey(t.Context(), diagnostics.Key{Proxy: proxy, Key: login})
 	}
@@ -133,7 +117,7 @@ func TestAProxyThatWantsAPassword(t *testing.T) {
 	require.NoError(t, enter(proxy, "ann:swordfish"))
 	until("the right one does", func(s connection.Snapshot) bool { return s.Status == connection.Connected })
 
-	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(filepath.Dir(a.home.Config()), func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}

@@ -5,11 +5,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -76,21 +74,14 @@ type living struct {
 }
 
 func live(t *testing.T, desktop bool) *living {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	l := &living{t: t, server: demo.New(demo.Options{Dialect: demo.V0, Mood: demo.Steady})}
-	served := make(chan error, 1)
-	go func() { served <- l.server.Serve(ln) }()
-	t.Cleanup(func() {
-		l.server.Close()
-		<-served
-	})
+	server, at := plays(t, demo.Options{Dialect: demo.V0, Mood: demo.Steady})
+	l := &living{t: t, server: server}
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))
 	home, err := persistence.OpenHome(dir)
 	require.NoError(t, err)
 	config := persistence.Default()
-	config.Server, config.Conversation = "http://"+ln.Addr().String(), demo.DefaultConversation
+	config.Server, config.Conversation = "http://"+at, demo.DefaultConversation
 	config.ConnectAtLaunch, config.Probe, config.Proxy = "always", "off", "off"
 	require.NoError(t, persistence.SaveConfig(home.Config(), config))
 	l.client = diagnostics.NewClient(home.Socket())
@@ -98,25 +89,21 @@ func live(t *testing.T, desktop bool) *living {
 	l.process = exec.Command("handline", "--home", dir, "run", "--headless")
 	l.process.Env = append(os.Environ(), "DBUS_SESSION_BUS_ADDRESS=", "XDG_RUNTIME_DIR=", "DISPLAY=", "WAYLAND_DISPLAY=")
 	if desktop {
-		need(t, "dbus-daemon")
-		address := "unix:path=" + filepath.Join(dir, "bus")
-		l.bus = exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--address="+address)
-		require.NoError(t, l.bus.Start())
-		t.Cleanup(func() { _ = l.bus.Process.Kill(); _ = l.bus.Wait() })
-		require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, "bus")); return err == nil }, 5*time.Second, 5*time.Millisecond)
+		address, _, bus := privateBus(t)
+		l.bus = bus
 		l.process.Args = l.process.Args[:4]
 		l.process.Env = append(l.process.Env, "DBUS_SESSION_BUS_ADDRESS="+address)
 	}
 	l.process.Stdout, l.process.Stderr = &l.said, &l.said
 	require.NoError(t, l.process.Start())
 	t.Cleanup(func() { _ = l.process.Process.Kill(); _ = l.process.Wait() })
-	l.until(10*time.Second, func(s connection.Snapshot) bool { return s.Phase == connection.Online && !s.Syncing })
+	l.until(patience, func(s connection.Snapshot) bool { return s.Phase == connection.Online && !s.Syncing })
 	return l
 }
 
 // until waits for a state of the line and gives the last phase that was seen.
-func (l *living) until(patience time.Duration, is func(connection.Snapshot) bool) (phase connection.Phase, was bool) {
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+func (l *living) until(most time.Duration, is func(connection.Snapshot) bool) (phase connection.Phase, was bool) {
+	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		st, err := l.client.Status(context.Background())
 		if phase = st.Snapshot.Phase; err == nil && is(st.Snapshot) {
 			return phase, true
@@ -132,7 +119,7 @@ func (l *living) suffer(mood demo.Mood) connection.Phase {
 	to, waits := map[demo.Mood]connection.Phase{
 		demo.Hang: connection.Dialing, demo.HangGreeting: connection.Greeting, demo.Down: connection.Waiting, demo.Refusing: connection.Stuck,
 	}[mood]
-	phase, _ := l.until(10*time.Second, func(s connection.Snapshot) bool { return !waits || s.Phase == to })
+	phase, _ := l.until(patience, func(s connection.Snapshot) bool { return !waits || s.Phase == to })
 	return phase
 }
 
@@ -146,9 +133,9 @@ func (l *living) isGone() {
 	case err := <-ended:
 		require.NoError(l.t, err, l.said.String())
 		l.t.Logf("gone after %v", time.Since(begun).Round(time.Millisecond))
-	case <-time.After(endsWithin):
+	case <-time.After(promised(endsWithin)):
 		_ = l.process.Process.Signal(syscall.SIGQUIT) // to say where it hangs
 		<-ended
-		l.t.Fatalf("it has not ended within %v: %s", endsWithin, last(l.said.String(), 8000))
+		l.t.Fatalf("it has not ended within %v: %s", promised(endsWithin), last(l.said.String(), 8000))
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,25 +35,27 @@ func TestKillsWhileSending(t *testing.T) {
 		t.Skip("short: real servers take a minute")
 	}
 	t.Parallel()
-	program := filepath.Join(t.TempDir(), "handline")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	kills, err := strconv.Atoi(os.Getenv("HANDLINE_KILLS"))
 	if err != nil {
 		kills = 25
 	}
-	for name, hears := range map[string]func(t *testing.T) hearer{"npm socket.io": nodeHearer, "python-socketio": pythonHearer, "agent-server": agentHearer} {
+	realServers(t, func(t *testing.T, h hearer) {
+		a := newTyped(t, nil)
+		a.run()
+		a.must("connect", h.conversation, "--server", h.url)
+		sent := a.sendsThroughKills(h, kills)
+		a.drains(2 * time.Minute)
+		require.Equal(t, sent, h.said(), "each once and in order")
+		t.Logf("%d messages through %d kills", len(sent), kills)
+	})
+}
+
+// realServers plays a test before each of them, side by side.
+func realServers(t *testing.T, test func(t *testing.T, h hearer)) {
+	for name, hears := range map[string]func(*testing.T) hearer{"npm socket.io": nodeHearer, "python-socketio": pythonHearer, "agent-server": agentHearer} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := hears(t)
-			a := newTyped(t, program, nil)
-			a.run()
-			code, out := a.types("", "connect", h.conversation, "--server", h.url)
-			require.Zero(t, code, out)
-			sent := a.sendsThroughKills(h, kills)
-			a.drains(2 * time.Minute)
-			require.Equal(t, sent, h.said(), "each once and in order")
-			t.Logf("%d messages through %d kills", len(sent), kills)
+			test(t, hears(t))
 		})
 	}
 }
