@@ -113,8 +113,12 @@ func (s *session) obey(ctx context.Context, e *wire.Event, kids *sync.WaitGroup)
 		s.tell(ctx, answered{s.session, string(e.ID), state, ""})
 	case wire.Rejected:
 		state, why := Failed, "The server did not take it: "
-		if e.Busy {
+		switch {
+		case e.Busy:
 			state, why = Queued, "The server asks to wait: "
+		case e.Vague:
+			state, why = Unknown, "It may have arrived. The server only said: "
+			s.log.Warn("the server complained, and did not say of what", "what", tidy(e.Reason))
 		}
 		s.tell(ctx, answered{s.session, string(e.ID), state, tidy(why + e.Reason)})
 	case wire.Refused:

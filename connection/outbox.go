@@ -61,7 +61,7 @@ type (
 	answered struct {
 		session uint64
 		id      string
-		state   string // Accepted, Confirmed, Failed, or Queued: not now
+		state   string // Accepted, Confirmed, Failed, Queued: not now, or Unknown: it complained of something
 		why     string
 	}
 	// said tells that a user said something in a conversation. It is the truth whatever became of its session.

@@ -212,6 +212,23 @@ func TestARefusedMessageIsRolledBack(t *testing.T) {
 	require.Zero(t, p.m.snapshot().Undecided)
 }
 
+func TestAComplaintAboutNothingInParticular(t *testing.T) {
+	p := newPostal(t)
+	p.up()
+	p.sent("1", "hello")
+	p.then(0, answered{session: 1, id: "1", state: Accepted}, "1 accepted", "")
+	p.then(0, answered{session: 1, state: Unknown, why: "no"}, "1 accepted", "")
+	p.then(0, heardSaying("hello"), "1 confirmed", "drop 1, listen false")
+	p.then(0, answered{session: 1, state: Unknown, why: "no"}, "1 confirmed", "")
+}
+
+func TestAComplaintMeansTheMessageInFlight(t *testing.T) {
+	p := newPostal(t)
+	p.up()
+	p.sent("1", "hello")
+	p.then(0, answered{session: 1, state: Unknown, why: "no"}, "1 unknown", "keep 1")
+}
+
 func TestAPersonChecksAndRetriesWhatIsUnknown(t *testing.T) {
 	p := newPostal(t)
 	p.up()

@@ -84,7 +84,10 @@ func (t *turn) answered(in answered) {
 	case in.state == Failed:
 		t.outbox.change(id, func(l *letter) { l.Tried = false }) // the server has said that it does not have it
 		t.become(id, Failed, in.why)
-	case l.State == Sending:
+	case l.State != Sending:
+	case in.state == Unknown: // never Failed: that is sent again without a look, and could double
+		t.become(id, Unknown, in.why)
+	default:
 		t.outbox.change(id, func(l *letter) { l.State = Accepted })
 	}
 }

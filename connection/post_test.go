@@ -322,6 +322,27 @@ func TestAServerThatRefusesIsQuoted(t *testing.T) {
 	}
 }
 
+// An error of voice-code's names no message. It is taken for the one in flight, which may have arrived all the same.
+func TestAVagueRefusalLeavesItUnknown(t *testing.T) {
+	for name, o := range voiceVersions() {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, o, func(w *world) {
+				w.until(Connected, time.Minute)
+				w.pass(time.Second)
+				w.server.SetMood(demo.Declining)
+				m := w.became(w.says("one").ID, Unknown, time.Second)
+				require.Equal(w.t, "It may have arrived. The server only said: The prompt was refused", m.Why)
+				require.Equal(w.t, []Verb{VerbCheck, VerbRetry, VerbDiscard}, m.Verbs)
+				w.server.SetMood(demo.Quiet)
+				w.became(w.says("two").ID, Confirmed, time.Minute)
+				w.do(Decide{m.ID, VerbRetry})
+				w.became(m.ID, Confirmed, time.Minute)
+				w.arrived("two", "one")
+			})
+		})
+	}
+}
+
 // The longest text that is taken, in characters that become six bytes each on the way. What agent-servers take is more.
 func TestWhatIsTooLongIsSaidSo(t *testing.T) {
 	servers := spoken()

@@ -155,6 +155,7 @@ func told(e Event) []string {
 	add("final", true, !e.Final)
 	add("auth", true, !e.Auth)
 	add("busy", true, !e.Busy)
+	add("vague", true, !e.Vague)
 	add("outdated", true, !e.Outdated)
 	add("after", e.After, e.After == 0)
 	body := string(e.Body)

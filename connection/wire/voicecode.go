@@ -281,8 +281,9 @@ func (c *voiceCode) answered(f voiceFrame) Event {
 	return e
 }
 
-// fault reads an error. One that names our session is about the oldest prompt; one that names none is about something
-// we sent that the server does not know, and must disturb nothing.
+// fault reads an error. One that names our session is about the oldest prompt. One that names none is about a type of
+// message that the server does not know, and must disturb nothing, or about what was asked last: the server answers in
+// order, so with no history due and no turn running that can only be the prompt in flight.
 func (c *voiceCode) fault(f voiceFrame, ours bool) Event {
 	why := brief(text(f.message))
 	low := strings.ToLower(why)
@@ -295,6 +296,7 @@ func (c *voiceCode) fault(f voiceFrame, ours bool) Event {
 			c.history.resume(c.level, "")
 			return Event{Reply: c.subscribe(), Reason: why}
 		}
+		return c.remark(why)
 	}
 	switch {
 	case c.history.due && strings.HasPrefix(low, "session not found"):
@@ -307,6 +309,8 @@ func (c *voiceCode) fault(f voiceFrame, ours bool) Event {
 		return Event{Agent: AgentError, Reason: why}
 	case ours:
 		return Event{Kind: Rejected, Reason: why}
+	case c.ready && len(f.session) == 0 && c.turns == 0 && !c.history.due && !strings.HasPrefix(low, "unknown message type"):
+		return Event{Kind: Rejected, Vague: true, Reason: why}
 	}
 	return c.remark(why)
 }

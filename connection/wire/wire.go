@@ -123,6 +123,7 @@ type Event struct {
 	Final    bool
 	Auth     bool // Refused because of the key
 	Busy     bool // Rejected for now alone: the peer is busy with another message
+	Vague    bool // Rejected, and nothing says of what: most likely of the message in flight
 	Outdated bool // Refused because of the protocol's version
 	After    time.Duration
 	// Then is what else the frame tells, in order, where it tells several things: each is to be taken as if it had come in
