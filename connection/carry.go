@@ -35,7 +35,7 @@ func (s *session) carry(ctx context.Context, t transmit) error {
 			fmt.Sprintf("It is too long: %d KB, and this server takes %d KB at most.", (len(frame)+999)/1000, most/1000)})
 		return nil
 	}
-	return s.write(frame)
+	return s.write(ctx, frame)
 }
 
 // overhear notes what a user said, for the machine to find its own message in it. s.mu is held.

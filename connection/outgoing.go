@@ -78,7 +78,8 @@ func (t *turn) watch() {
 	if f.out.IsZero() {
 		return
 	}
-	doubt, end := f.out.Add(doubtTime), f.out.Add(confirmTime)
+	left := b.left()
+	doubt, end := left.Add(doubtTime), left.Add(confirmTime)
 	switch {
 	case f.doubted:
 	case t.now.Before(doubt):
@@ -98,6 +99,18 @@ func (t *turn) watch() {
 	default:
 		t.seek(*b.find(f.id))
 	}
+}
+
+// slowest is the slowest uplink that is waited for, in bytes a second: what a phone has at the edge of a village.
+const slowest = 16 << 10
+
+// left is by when the message in flight has left this computer, zero = none is out. Pings wait behind it, and their pongs.
+func (b *outbox) left() time.Time {
+	l := b.find(b.flight.id)
+	if l == nil || b.flight.out.IsZero() {
+		return time.Time{}
+	}
+	return b.flight.out.Add(time.Duration(len(l.Text)) * time.Second / slowest)
 }
 
 // attend looks for what a person asked about.

@@ -226,7 +226,7 @@ func (t *turn) tick() {
 	due := !t.due.IsZero() && !t.now.Before(t.due)
 	switch {
 	case t.phase == Online:
-		p, v := t.pulse.tick(t.now, t.every(), t.beat.Timeout)
+		p, v := t.pulse.tick(t.now, t.every(), t.pongTime())
 		t.pulse = p
 		switch v {
 		case pingNow:
@@ -240,6 +240,14 @@ func (t *turn) tick() {
 	case due && t.phase == Captive:
 		t.peek()
 	}
+}
+
+// pongTime is how long the pong of a ping sent now may take, 0 = as the round trip says.
+func (t *turn) pongTime() time.Duration {
+	if busy := t.outbox.left().Sub(t.now); busy > 0 {
+		return busy + max(doubtfulPing, t.pulse.timeout(t.beat.Timeout))
+	}
+	return t.beat.Timeout
 }
 
 // every is the time between pings: shorter while someone looks, and then a tenth early, so that a line which dies right
