@@ -15,7 +15,7 @@ type Cursor struct {
 // Entry is one line of the timeline.
 type Entry struct {
 	At   time.Time `json:"at"`
-	Kind string    `json:"kind"` // phase, alert, diagnosis, command, start, stop
+	Kind string    `json:"kind"` // phase, alert, diagnosis, sleep, wake, start, stop
 	// Text is what a person reads; it holds no key and no text of a conversation.
 	Text   string `json:"text"`
 	Phase  string `json:"phase,omitempty"`

@@ -47,6 +47,8 @@ type Options struct {
 	// Act does what no command to the line does: SetUp, EnterKey, OpenLogin, OpenWindow, Diagnose, Send, Choose, CopyID,
 	// ToggleLogin, AllowNotices, About, Quit. It is called by Run's goroutine and must not block.
 	Act func(Click)
+	// Told hears each notice after the bar has been given it, and must not block. nil: nobody asks.
+	Told func(Notice)
 }
 
 // Run shows the line on the bar until ctx ends or the line's Watch does. It starts one goroutine, to read the line, and
@@ -71,7 +73,7 @@ func Run(ctx context.Context, bar Bar, line Line, o Options) {
 		}
 	}()
 
-	p := presenter{bar: bar, line: line, act: o.Act, prefs: o.Prefs}
+	p := presenter{bar: bar, line: line, act: o.Act, told: o.Told, prefs: o.Prefs}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -106,6 +108,7 @@ type presenter struct {
 	bar    Bar
 	line   Line
 	act    func(Click)
+	told   func(Notice)
 	prefs  Prefs
 	latest connection.Snapshot
 	seen   bool // latest is a snapshot
@@ -128,6 +131,9 @@ func (p *presenter) present(now time.Time) time.Time {
 	p.alerts, notices = p.alerts.step(now, p.latest)
 	for _, n := range notices {
 		p.bar.Notify(n)
+		if p.told != nil {
+			p.told(n)
+		}
 	}
 	return p.alerts.wake()
 }

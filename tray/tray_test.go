@@ -47,6 +47,7 @@ type rig struct {
 	woke      chan struct{}
 	done      []connection.Command
 	acted     []Click
+	told      []Notice
 }
 
 func newRig() *rig {
@@ -71,7 +72,9 @@ func (r *rig) run(ctx context.Context) {
 		},
 		Do: func(_ context.Context, c connection.Command) error { r.done = append(r.done, c); return nil },
 	}
-	Run(ctx, r, line, Options{Prefs: Prefs{Notify: all}, Changed: r.prefs, Woke: r.woke, Act: func(c Click) { r.acted = append(r.acted, c) }})
+	Run(ctx, r, line, Options{Prefs: Prefs{Notify: all}, Changed: r.prefs, Woke: r.woke,
+		Act:  func(c Click) { r.acted = append(r.acted, c) },
+		Told: func(n Notice) { r.told = append(r.told, n) }})
 }
 
 // inBubble runs the rig in virtual time, and fails if Run leaves a goroutine behind.
@@ -118,6 +121,7 @@ func TestRunWakesForAlerts(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, r.notices(), 1)
 		require.Equal(t, "Connection lost", r.notices()[0].Title)
+		require.Equal(t, r.notices(), r.told)
 	})
 }
 

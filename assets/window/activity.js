@@ -17,7 +17,7 @@ is("set-up").addEventListener("click", (e) => run("set-up", e.currentTarget));
 
 // update loads anew where something happened that the timeline tells of, while the pane is seen.
 export function update(s) {
-  const now = [s.status, s.phase, s.cause?.code, s.attempt].join();
+  const now = [s.status, s.phase, s.cause?.code, s.attempt, s.agent].join();
   if (now === key) return;
   key = now;
   if (current() === "activity") soon();

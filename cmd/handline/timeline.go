@@ -24,7 +24,11 @@ func (c *console) timeline(home *persistence.Home, client *diagnostics.Client, l
 		return err
 	}
 	for _, e := range entries {
-		fmt.Fprintln(c.out, e.At.Local().Format("2006-01-02 15:04:05"), clean(e.Text))
+		text := clean(e.Text)
+		if e.Kind == "alert" {
+			text = "Notification: " + text
+		}
+		fmt.Fprintln(c.out, e.At.Local().Format("2006-01-02 15:04:05"), text)
 	}
 	if n := len(days); n > 0 {
 		fmt.Fprintln(c.out, "Today: "+figures(days[n-1]))

@@ -54,6 +54,7 @@ func (a *app) menu(ctx context.Context, bar tray.Bar) error {
 	errands := make(chan tray.Click, 8)
 	prefs := make(chan tray.Prefs, 1)
 	news := make(chan connection.Snapshot)
+	told := make(chan persistence.Entry, 8)
 	o := tray.Options{Prefs: a.prefs(), Changed: prefs, Woke: a.woke, Act: func(c tray.Click) {
 		if c.Action == tray.Quit {
 			a.askToQuit()
@@ -62,6 +63,11 @@ func (a *app) menu(ctx context.Context, bar tray.Bar) error {
 		select {
 		case errands <- c:
 		default: // eight are waiting: whoever clicks that often has seen that nothing happens
+		}
+	}, Told: func(n tray.Notice) {
+		select {
+		case told <- persistence.Entry{At: time.Now(), Kind: "alert", Text: n.Title}:
+		default: // the disk hangs: a hole in the timeline is better than an icon that does
 		}
 	}}
 	var parts errgroup.Group
@@ -85,6 +91,16 @@ func (a *app) menu(ctx context.Context, bar tray.Bar) error {
 	parts.Go(func() error {
 		a.askToNotify(ctx)
 		return nil
+	})
+	parts.Go(func() error {
+		for {
+			select {
+			case e := <-told:
+				a.remember(e)
+			case <-ctx.Done():
+				return nil
+			}
+		}
 	})
 	return parts.Wait()
 }
