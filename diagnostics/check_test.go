@@ -295,7 +295,11 @@ func TestAKeychainThatAsksTooLong(t *testing.T) {
 		d := patient()
 		d.Secret = func(ctx context.Context) (string, error) { <-ctx.Done(); return "", errors.New("prompting") }
 		got, r := examined(d)
-		require.Equal(t, diagnostics.NotTested, got["key"])
+		require.Equal(t, diagnostics.Failed, got["key"])
+		require.Equal(t, network.KeychainLocked, r.Findings[5].Code)
+		require.Equal(t, "The keychain has not answered yet", r.Findings[5].Saw)
 		require.Contains(t, r.Findings[5].Advice, "Unlock")
+		require.Equal(t, diagnostics.NotReached, got["upgrade"])
+		require.Equal(t, "Issues detected: Authentication failed", r.Summary)
 	})
 }

@@ -172,7 +172,8 @@ func key(ctx context.Context, e *examination) Finding {
 	secret, err := e.Secret(ctx)
 	switch {
 	case ctx.Err() != nil:
-		return untested("The keychain has not answered yet", "It may be waiting for you to unlock it.", "Unlock the keychain, then run the diagnostics again.")
+		return Finding{Outcome: Failed, Code: network.KeychainLocked, Saw: "The keychain has not answered yet",
+			Means: "It may be waiting for you to unlock it.", Advice: "Unlock the keychain, then run the diagnostics again."}
 	case err != nil:
 		return e.failed(ctx, err)
 	}
