@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -58,10 +59,12 @@ func (a API) stats(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// RecentDays are the figures of the last week, from all that the timeline keeps of it.
+// RecentDays are the figures of the last week, from all that the timeline keeps: a line that holds writes nothing, so what
+// is the case may have been written long before.
 func RecentDays(timeline func(limit int, since time.Time) []persistence.Entry, now time.Time) []Day {
-	y, m, d := now.Date()
-	return Days(timeline(statsEntries, time.Date(y, m, d-statsDays+1, 0, 0, 0, 0, now.Location())), now)
+	days := Days(timeline(statsEntries, time.Time{}), now)
+	first := now.AddDate(0, 0, 1-statsDays).Format(time.DateOnly)
+	return slices.DeleteFunc(days, func(d Day) bool { return d.Date < first })
 }
 
 // Stats are the figures of the latest days, today last.

@@ -41,6 +41,9 @@ func Days(entries []persistence.Entry, now time.Time) []Day {
 		if e.At.After(now) {
 			break // a clock was set back
 		}
+		if e.Kind == "start" {
+			t.forget() // where no stop came before it, nobody knows how long Handline still ran
+		}
 		t.pass(e.At)
 		t.read(e)
 	}
@@ -100,10 +103,12 @@ func (t *tally) pass(at time.Time) {
 	}
 }
 
+func (t *tally) forget() { t.status, t.asleep, t.out = "", false, false }
+
 func (t *tally) read(e persistence.Entry) {
 	switch e.Kind {
-	case "start", "stop":
-		t.status, t.asleep, t.out = "", false, false
+	case "stop":
+		t.forget()
 	case "sleep":
 		t.asleep = true
 	case "wake":

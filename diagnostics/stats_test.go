@@ -1,6 +1,7 @@
 package diagnostics_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -69,9 +70,9 @@ func TestFiguresOfMoreThanADay(t *testing.T) {
 		{"a line over midnight", [][4]string{{"01 23:00:00", "phase", "connected"}, {"02 01:00:00", "stop"}}, []diagnostics.Day{
 			{Date: "2026-03-01", Wanted: 3600, Connected: 1}, {Date: "2026-03-02", Wanted: 3600, Connected: 1}, {Date: "2026-03-03"}}},
 		{"a crash: nobody knows what came after the last entry", [][4]string{
-			{"03 08:00:00", "phase", "connected"}, {"03 09:00:00", "phase", "reconnecting", "reset"}, {"03 10:00:00", "start"},
+			{"03 08:00:00", "phase", "reconnecting", "reset"}, {"03 09:00:00", "phase", "connected"}, {"03 10:00:00", "start"},
 			{"03 10:00:00", "phase", "connecting"}, {"03 10:30:00", "phase", "connected"},
-		}, []diagnostics.Day{{Date: "2026-03-03", Wanted: 4 * 3600, Connected: 2.5 / 4, Causes: map[string]int{"reset": 1}}}},
+		}, []diagnostics.Day{{Date: "2026-03-03", Wanted: 3 * 3600, Connected: 0.5, Causes: map[string]int{"reset": 1}}}},
 		{"a clock that was ahead", [][4]string{{"04 12:00:00", "phase", "connected"}}, []diagnostics.Day{{Date: "2026-03-03"}}},
 		{"out of order", [][4]string{{"03 11:00:00", "stop"}, {"03 10:00:00", "phase", "connected"}},
 			[]diagnostics.Day{{Date: "2026-03-03", Wanted: 3600, Connected: 1}}},
@@ -83,4 +84,16 @@ func TestFiguresOfMoreThanADay(t *testing.T) {
 		}
 		require.Equal(t, row.want, diagnostics.Days(day(t, row.entries...), at(t, "03 12:00:00")), row.name)
 	}
+}
+
+// A line that holds writes nothing, so its last news may be older than the week that is shown.
+func TestALineThatHoldsForWeeks(t *testing.T) {
+	stored := day(t, [4]string{"01 12:00:00", "phase", "connected"})
+	ring := func(limit int, since time.Time) []persistence.Entry {
+		return slices.DeleteFunc(slices.Clone(stored), func(e persistence.Entry) bool { return e.At.Before(since) })
+	}
+	days := diagnostics.RecentDays(ring, at(t, "20 12:00:00"))
+	require.Len(t, days, 7)
+	require.Equal(t, diagnostics.Day{Date: "2026-03-14", Wanted: 24 * 3600, Connected: 1, Causes: map[string]int{}}, days[0])
+	require.Equal(t, diagnostics.Day{Date: "2026-03-20", Wanted: 12 * 3600, Connected: 1, Causes: map[string]int{}}, days[6])
 }
