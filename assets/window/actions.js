@@ -37,7 +37,8 @@ export function control(action, snapshot) {
   if (!labels[action]) return null;
   if (action === "open-login") return portal(snapshot) ? link(portal(snapshot), labels[action]) : null;
   const b = document.createElement("button");
-  Object.assign(b, { type: "button", textContent: labels[action] });
+  const first = action === "connect" && snapshot?.status === "disconnected"; // nothing to connect again
+  Object.assign(b, { type: "button", textContent: first ? "Connect" : labels[action] });
   b.addEventListener("click", () => run(action, b));
   return b;
 }

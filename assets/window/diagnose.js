@@ -104,7 +104,7 @@ function fill(d, f) {
   put(d.querySelector(".means"), f.means ?? "");
   put(d.querySelector(".advice"), f.advice ?? "");
   put(d.querySelector(".detail"), f.detail ?? "");
-  const button = f.outcome === "failed" && f.action ? control(f.action, snapshot) : null;
+  const button = f.action ? control(f.action, snapshot) : null;
   const buttons = d.querySelector(".buttons");
   if (button) buttons.replaceChildren(button);
   show(buttons, Boolean(button));

@@ -18,14 +18,22 @@ export function offer() {
   preview();
 }
 
+let latest = 0; // the number of the latest question: an earlier one's answer is not what would be saved
+
 async function preview() {
+  const question = ++latest;
   is("ok").disabled = true;
+  let said;
+  let made = false;
   try {
-    put(is("preview"), await text(`v1/report?preview&${query()}`));
-    is("ok").disabled = false;
+    said = await text(`v1/report?preview&${query()}`);
+    made = true;
   } catch (e) {
-    put(is("preview"), `The report could not be made. ${e.text ?? e.message}`);
+    said = `The report could not be made. ${e.text ?? e.message}`;
   }
+  if (question !== latest) return;
+  put(is("preview"), said);
+  is("ok").disabled = !made;
 }
 
 async function save() {

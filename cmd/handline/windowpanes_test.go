@@ -66,7 +66,18 @@ func windowTellsADiagnosis(t *testing.T, b *browser) {
 	require.NotContains(t, preview, sceneKey)
 	require.NotContains(t, preview, "Demo 1")
 	tab.axe("the report's preview")
+	release := tab.holds("v1/report?preview")
+	for n := range 2 { // on, and off again: the answer to the first comes last
+		tab.click("[data-is=titles]")
+		tab.until(fmt.Sprintf("held.length === %d", n+1))
+	}
+	tab.eval("held.pop()()", nil)
+	tab.until("!document.querySelector('dialog [data-is=ok]').disabled")
+	release()
+	tab.rest()
+	require.False(t, tab.is("document.querySelector('[data-is=preview]').textContent.includes('Demo 1')"), "what is read is what is saved")
 	tab.click("[data-is=titles]")
+	release()
 	tab.until("document.querySelector('[data-is=preview]').textContent.includes('Demo 1')")
 	tab.click("[data-is=ok]")
 	require.Eventually(t, func() bool {
@@ -74,6 +85,18 @@ func windowTellsADiagnosis(t *testing.T, b *browser) {
 		return len(found) == 1
 	}, patience, tick)
 	tab.until("!document.querySelector('dialog').open")
+
+	// What was not tested has a button too, where one helps.
+	s.do(connection.Disconnect{})
+	tab.until("document.querySelector('#nav-state').dataset.state === 'disconnected'")
+	tab.click("[data-is=run]")
+	const row = ".checks details:has(button)"
+	tab.until("document.querySelector(" + quote(row+" .saw") + ")?.textContent === 'Handline is disconnected'")
+	tab.click(row + " summary")
+	require.Equal(t, "Connect", tab.text(row+" button"))
+	tab.axe("what was not tested")
+	tab.click(row + " button")
+	tab.until("document.querySelector('#nav-state').dataset.state === 'connected'")
 	require.Empty(t, own(tab.clean()))
 }
 
