@@ -113,7 +113,7 @@ func windowSaysThatNotificationsAreOff(t *testing.T, b *browser) {
 	tab.pane("overview")
 	tab.pane("settings")
 	tab.until("document.querySelector('[data-is=muted]').checkVisibility()")
-	require.Contains(t, tab.text("[data-is=muted]"), "allow notifications")
+	require.Contains(t, tab.text("[data-is=muted]"), "The system does not show Handline’s notifications. Allow them in its settings")
 	tab.axe("notifications are off")
 	s.muted.Store(false) // they have been to the system's settings, and come back
 	tab.eval("window.dispatchEvent(new Event('focus'))", nil)
