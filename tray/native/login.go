@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -74,18 +75,18 @@ func (l LoginItem) Path() string {
 func (l LoginItem) On() bool {
 	switch l.goos {
 	case "darwin":
-		return l.named() && l.allowed(l.Path())
+		return l.written() && l.allowed(l.Path())
 	case "linux":
-		if text, err := os.ReadFile(l.Path()); err == nil {
-			return starts(string(text)) // the user's file stands before the system's
+		if text, err := os.ReadFile(l.Path()); err == nil { // the user's file stands before the system's
+			return starts(string(text)) && l.named(string(text))
 		}
 		return l.installed()
 	}
 	return false
 }
 
-// named says whether the agent is there and starts this program, which may have been moved since.
-func (l LoginItem) named() bool {
+// written says whether the agent is there and starts this program, which may have been moved since.
+func (l LoginItem) written() bool {
 	text, err := os.ReadFile(l.Path())
 	return err == nil && string(text) == agent(l.program)
 }
@@ -111,6 +112,30 @@ func starts(entry string) bool {
 	return true
 }
 
+// named says whether an autostart entry starts this program, which may have been moved since: by its path, or by its
+// name, as the package's own entry does, of which desktops make copies.
+func (l LoginItem) named(entry string) bool {
+	names := []string{l.program}
+	if path, err := exec.LookPath("handline"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil && path == l.program {
+			names = append(names, "handline")
+		}
+	}
+	var run, try string
+	for line := range strings.Lines(entry) {
+		switch key, value, _ := strings.Cut(strings.TrimSpace(line), "="); strings.TrimSpace(key) {
+		case "Exec":
+			run = strings.TrimSpace(value)
+		case "TryExec":
+			try = strings.TrimSpace(value)
+		}
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		path, argument := quoted(name)
+		return (try == "" || try == path) && (strings.HasPrefix(run, argument+" ") || run == name+" run")
+	})
+}
+
 // Install makes Handline start at the next login. It starts nothing now.
 func (l LoginItem) Install() error {
 	switch {
@@ -118,7 +143,7 @@ func (l LoginItem) Install() error {
 		return errors.New("Handline has no login item on this system")
 	case l.On():
 		return nil
-	case l.goos == "darwin" && l.named():
+	case l.goos == "darwin" && l.written():
 		return ErrNotAllowed
 	case l.goos == "linux" && l.installed():
 		return l.remove() // of what hides the package's entry
@@ -165,18 +190,24 @@ func (l LoginItem) write(text string) error {
 
 // entry is an autostart entry (Desktop Application Autostart Specification). It does nothing once the program has gone.
 func entry(program string) string {
-	backslashes := strings.NewReplacer(`\`, `\\`)
-	// The rules of arguments apply first, then those of strings, to which TryExec is subject alone.
-	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", `$`, `\$`, "%", "%%").Replace(program)
+	try, argument := quoted(program)
 	return fmt.Sprintf(`[Desktop Entry]
 Type=Application
 Name=Handline
 Comment=Keeps the line to your OpenHands backend
 TryExec=%s
-Exec="%s" run
+Exec=%s run
 Icon=handline
 Terminal=false
-`, backslashes.Replace(program), backslashes.Replace(quoted))
+`, try, argument)
+}
+
+// quoted is a path as TryExec and as an argument of Exec. The rules of arguments apply first, then those of strings, to
+// which TryExec is subject alone.
+func quoted(path string) (try, argument string) {
+	backslashes := strings.NewReplacer(`\`, `\\`)
+	argument = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", `$`, `\$`, "%", "%%").Replace(path)
+	return backslashes.Replace(path), `"` + backslashes.Replace(argument) + `"`
 }
 
 // agent is a LaunchAgent (launchd.plist(5)): started once a login, in the user's own session, and left alone when it ends.

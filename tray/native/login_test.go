@@ -71,6 +71,48 @@ func TestDesktopsSwitchEntriesOff(t *testing.T) {
 	}
 }
 
+// Desktops copy the package's entry to switch it on, and that names no path.
+func TestACopyOfThePackagesEntryIsOn(t *testing.T) {
+	bin := t.TempDir()
+	program := filepath.Join(bin, "handline")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755))
+	program, err := filepath.EvalSymlinks(program)
+	require.NoError(t, err)
+	l := newItem(t, "linux", program)
+	require.NoError(t, os.MkdirAll(filepath.Dir(l.Path()), 0o755))
+	require.NoError(t, os.WriteFile(l.Path(), []byte("[Desktop Entry]\nTryExec=handline\nExec=handline run\n"), 0o644))
+	t.Setenv("PATH", "")
+	require.False(t, l.On())
+	t.Setenv("PATH", bin)
+	require.True(t, l.On())
+}
+
+// What else desktops and people write into an entry is theirs; what it starts must be this program.
+func TestAnEntryStartsThisProgram(t *testing.T) {
+	l := newItem(t, "linux", `/home/me/a b/100%/handline`)
+	require.NoError(t, os.MkdirAll(filepath.Dir(l.Path()), 0o755))
+	whole := entry(l.program)
+	for text, want := range map[string]bool{
+		whole: true,
+		whole + "X-GNOME-Autostart-enabled=true\n":      true,
+		whole + "X-GNOME-Autostart-enabled=false\n":     false,
+		strings.ReplaceAll(whole, "=", " = "):           true,
+		strings.ReplaceAll(whole, "\n", "\r\n"):         true,
+		entry("/home/me/handline"):                      false,
+		entry("/home/me/a b/100%/handline.old"):         false,
+		strings.Replace(whole, "TryExec", "#", 1):       true,
+		strings.Replace(whole, "/a b/", "/a  b/", 1):    false, // TryExec alone
+		strings.Replace(whole, "\"/home", "\"/root", 1): false, // Exec alone
+		"[Desktop Entry]\nType=Application\n":           false,
+		"":                                              false,
+	} {
+		require.NoError(t, os.WriteFile(l.Path(), []byte(text), 0o644))
+		require.Equal(t, want, l.On(), "%q", text)
+		require.NoError(t, l.Install())
+		require.True(t, l.On(), "%q", text)
+	}
+}
+
 // System Settings has a switch that no file shows. What it says is the truth, and nothing is written over it.
 func TestMacOSMaySayNo(t *testing.T) {
 	l := newItem(t, "darwin", "/Applications/Handline.app/Contents/MacOS/handline")
@@ -84,12 +126,14 @@ func TestMacOSMaySayNo(t *testing.T) {
 
 // An agent that starts another program is not ours to show as on; the user's wish puts it right.
 func TestAMovedAppIsNotOn(t *testing.T) {
-	l := newItem(t, "darwin", "/Users/me/Downloads/Handline.app/Contents/MacOS/handline")
-	require.NoError(t, l.Install())
-	l.program = "/Applications/Handline.app/Contents/MacOS/handline"
-	require.False(t, l.On())
-	require.NoError(t, l.Install())
-	require.True(t, l.On())
+	for _, goos := range []string{"darwin", "linux"} {
+		l := newItem(t, goos, "/Users/me/Downloads/Handline.app/Contents/MacOS/handline")
+		require.NoError(t, l.Install())
+		l.program = "/Applications/Handline.app/Contents/MacOS/handline"
+		require.False(t, l.On())
+		require.NoError(t, l.Install())
+		require.True(t, l.On())
+	}
 }
 
 func TestAPassingPlaceGetsNoAgent(t *testing.T) {
