@@ -122,17 +122,22 @@ func (a *app) storeSignIn(ctx context.Context, server, key string) error {
 // mostConversations is how many the server is asked for.
 const mostConversations = 100
 
-// list asks the configured server for its conversations, the most recently updated first.
+// list asks the line's server for its conversations, the most recently updated first.
 func (a *app) list(ctx context.Context, limit int) ([]backend.Conversation, error) {
-	t, key, err := a.asker(ctx)
+	return a.listOf(ctx, a.aim(), limit)
+}
+
+func (a *app) listOf(ctx context.Context, t wire.Target, limit int) ([]backend.Conversation, error) {
+	key, err := a.keyFor(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	return a.backend.Conversations(ctx, t, key, limit)
 }
 
+// conversations are the configured server's, whatever the line tries out: one of them is chosen for the configuration.
 func (a *app) conversations(ctx context.Context) ([]diagnostics.Conversation, error) {
-	found, err := a.list(ctx, mostConversations)
+	found, err := a.listOf(ctx, target(a.settings.now()), mostConversations)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +152,8 @@ func (a *app) conversations(ctx context.Context) ([]diagnostics.Conversation, er
 
 // history asks the server, not the line, so it works while the line is down.
 func (a *app) history(ctx context.Context, after string, each func(diagnostics.Event) error) error {
-	t, key, err := a.asker(ctx)
+	t := a.aim()
+	key, err := a.keyFor(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -176,12 +182,10 @@ func (a *app) history(ctx context.Context, after string, each func(diagnostics.E
 	})
 }
 
-// asker gives what a question to the server needs besides the question.
-func (a *app) asker(ctx context.Context) (wire.Target, string, error) {
-	t := target(a.settings.now())
+// keyFor gives the key that a question to a server needs.
+func (a *app) keyFor(ctx context.Context, t wire.Target) (string, error) {
 	if t.Server == "" {
-		return t, "", network.Failure{Cause: network.NotSetUp}
+		return "", network.Failure{Cause: network.NotSetUp}
 	}
-	key, err := a.secret(ctx, t.Identity())
-	return t, key, err
+	return a.secret(ctx, t.Identity())
 }

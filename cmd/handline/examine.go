@@ -21,9 +21,9 @@ import (
 	"handline/persistence"
 )
 
-// examine runs the checks of the configured server.
+// examine runs the checks of the server that the line is aimed at.
 func (a *app) examine(ctx context.Context, each func(diagnostics.Finding)) diagnostics.Report {
-	t := target(a.settings.now())
+	t := a.aim()
 	// A client of its own knows nothing yet, so it asks what the line's client would remember.
 	asker := &backend.Client{Dialer: a.dialer, MayCarry: a.mayCarry}
 	deps := diagnostics.Deps{

@@ -244,10 +244,7 @@ func (a *app) errand(ctx context.Context, c tray.Click) error {
 	case tray.CopyID:
 		return native.Copy(ctx, c.Arg)
 	case tray.Choose:
-		if err := a.settings.change(ctx, func(v *persistence.Config) error { v.Conversation = c.Arg; return nil }); err != nil {
-			return fmt.Errorf("choosing a conversation: %w", err)
-		}
-		return a.line.Do(ctx, connection.Connect{})
+		return a.choose(ctx, c.Arg)
 	}
 	return nil
 }
