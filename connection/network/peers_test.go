@@ -162,6 +162,15 @@ func through(t *testing.T, proxy string) func(*url.URL) (*url.URL, error) {
 	return func(*url.URL) (*url.URL, error) { return u, nil }
 }
 
+// promised is the most that something may take which is promised to take at most d: to the letter in the long series
+// (HANDLINE_SOAK=1), and with room where a machine may be half as fast and busy besides.
+func promised(d time.Duration) time.Duration {
+	if os.Getenv("HANDLINE_SOAK") == "1" {
+		return d
+	}
+	return 2*d + time.Second
+}
+
 // missing skips, or fails where CI promises that everything is installed.
 func missing(t *testing.T, reason string) {
 	t.Helper()

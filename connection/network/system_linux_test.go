@@ -33,14 +33,14 @@ func TestAConnectThatNothingAnswersIsSilent(t *testing.T) {
 	start := time.Now()
 	f := upgrade(t, t.Context(), Dialer{Connect: 150 * time.Millisecond}, "ws://"+address)
 	require.Equal(t, Failure{Cause: Timeout, Silent: true, Host: address}, f)
-	require.Less(t, time.Since(start), time.Second)
+	require.Less(t, time.Since(start), promised(time.Second))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var at time.Time
 	time.AfterFunc(50*time.Millisecond, func() { at = time.Now(); cancel() })
 	_, err = Dialer{}.Dial(ctx, parse(t, "ws://"+address))
 	require.ErrorIs(t, err, context.Canceled)
-	require.Less(t, time.Since(at), 100*time.Millisecond)
+	require.Less(t, time.Since(at), promised(100*time.Millisecond))
 }
 
 func TestSocketOptionsAreSet(t *testing.T) {
@@ -94,8 +94,8 @@ func TestChangesOfARealNetwork(t *testing.T) {
 		select {
 		case at := <-changes:
 			t.Logf("%s: told after %v", what, at.Sub(start).Round(time.Millisecond))
-			require.Less(t, at.Sub(start), 1300*time.Millisecond, what)
-		case <-time.After(5 * time.Second):
+			require.Less(t, at.Sub(start), promised(1300*time.Millisecond), what)
+		case <-time.After(20 * time.Second):
 			t.Fatalf("%s: not told", what)
 		}
 	}
