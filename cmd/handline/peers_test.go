@@ -40,25 +40,37 @@ func TestRealPeers(t *testing.T) {
 	}
 	t.Parallel()
 	for name, command := range map[string]func(t *testing.T) []string{"npm socket.io": nodePeer, "python-socketio": pythonPeer} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := newPeer(t, command(t))
-			a := newTyped(t, p)
-			kills, err := strconv.Atoi(os.Getenv("HANDLINE_KILLS"))
-			if err != nil {
-				kills = 20
-			}
-			a.start()
-			a.connects()
-			a.survivesKills(kills)
-			a.isBackAfterAnOutage()
-			a.noticesAHang()
-			a.wholeSoFar()
-			a.resumesAfterItsOwnDeath()
-			a.obeysARefusal()
-			a.leaksNoKey()
-		})
+		for what, lives := range map[string]func(*typed){"dies": (*typed).livesThroughDeaths, "falls silent": (*typed).livesThroughSilence} {
+			t.Run(name+" "+what, func(t *testing.T) {
+				t.Parallel()
+				a := newTyped(t, newPeer(t, command(t)))
+				a.start()
+				a.connects()
+				lives(a)
+			})
+		}
 	}
+}
+
+// livesThroughDeaths: HANDLINE_KILLS changes how often the server is killed.
+func (a *typed) livesThroughDeaths() {
+	kills, err := strconv.Atoi(os.Getenv("HANDLINE_KILLS"))
+	if err != nil {
+		kills = 20
+	}
+	// The ladder is for servers that stay away. Here it would let most kills meet no line.
+	a.must("config", "set", "retry.maxDelay", "1s")
+	a.survivesKills(kills)
+	a.wholeSoFar()
+	a.resumesAfterItsOwnDeath()
+	a.obeysARefusal()
+	a.leaksNoKey()
+}
+
+func (a *typed) livesThroughSilence() {
+	a.isBackAfterAnOutage()
+	a.noticesAHang()
+	a.wholeSoFar()
 }
 
 func nodePeer(t *testing.T) []string {
@@ -326,7 +338,6 @@ func (a *typed) survivesKills(kills int) {
 }
 
 func (a *typed) isBackAfterAnOutage() {
-	time.Sleep(35 * time.Second) // after so many kills the line must first be stable again
 	a.peer.kill()
 	time.Sleep(10 * time.Second)
 	a.peer.start()
@@ -387,7 +398,7 @@ func (a *typed) wholeSoFar() {
 	a.until(connection.Connected, patience)
 	a.peer.kill()
 	truth := a.peer.truth()
-	require.Greater(a.t, len(truth), 500)
+	require.Greater(a.t, len(truth), 100)
 	a.peer.every = "0"
 	a.peer.start()
 	require.Eventually(a.t, func() bool { return a.count() >= len(truth) }, patience, tick)
