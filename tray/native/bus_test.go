@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -394,6 +395,21 @@ func TestALinkLeadsIntoTheBundle(t *testing.T) {
 }
 
 // The queue keeps the newest and never blocks, also when nobody takes anything.
+// godbus closes the channel of signals when the bus goes. A bubble comes to rest only if nothing in it spins.
+func TestTheTellerRestsWithoutABus(t *testing.T) {
+	late := time.AfterFunc(time.Minute, func() { panic("the teller spins") })
+	defer late.Stop()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		teller := &teller{sender: &sender{signals: make(chan *dbus.Signal)}, notices: make(chan tray.Notice)}
+		close(teller.sender.signals)
+		teller.done.Go(func() { teller.run(ctx) })
+		synctest.Wait()
+		cancel()
+		teller.done.Wait()
+	})
+}
+
 func TestNoticesNeverBlock(t *testing.T) {
 	q := &teller{notices: make(chan tray.Notice, tellQueue)}
 	for i := range 100 {

@@ -50,6 +50,7 @@ func (t *teller) add(n tray.Notice) {
 func (t *teller) run(ctx context.Context) {
 	shown := map[tray.Topic]tray.Action{}
 	failing := false
+	signals := t.sender.signals
 	for {
 		select {
 		case n := <-t.notices:
@@ -61,7 +62,11 @@ func (t *teller) run(ctx context.Context) {
 			}
 			failing = err != nil
 			shown[n.Topic] = n.Action
-		case s := <-t.sender.signals:
+		case s, ok := <-signals:
+			if !ok { // the bus has gone, and nobody clicks any more
+				signals = nil
+				continue
+			}
 			if topic, ok := t.sender.chosen(s); ok {
 				action, known := shown[topic]
 				if !known { // it was shown by a Handline that has ended since
