@@ -149,15 +149,32 @@ func (h *Home) Socket() string { return h.socket }
 // Logs is the directory of the log files.
 func (h *Home) Logs() string { return h.logs }
 
+// Handover is the directory for a file that a browser is to read, and that goes a moment later: handline-window-*.html.
+// Ubuntu's browsers are snaps, which may read what their user owns but nothing in a hidden directory, and have a /tmp of
+// their own (https://forum.snapcraft.io/t/7838). Where there are snaps it is therefore the user's own directory.
+func (h *Home) Handover() string { return handover(h.state, "/snap/bin") }
+
+func handover(state, snaps string) string {
+	if fi, err := os.Stat(snaps); err != nil || !fi.IsDir() || runtime.GOOS != "linux" {
+		return state
+	}
+	user, err := os.UserHomeDir()
+	if err != nil {
+		return state
+	}
+	return user
+}
+
 // Remove deletes what Handline keeps in the home, and the directories if nothing else is in them. The caller has locked
 // it, and ends.
 func (h *Home) Remove() error {
 	var errs []error
 	for _, pattern := range []string{
+		filepath.Join(globQuote(h.Handover()), "handline-window-*.html"),
 		// What is written anew has a name with a dot before it until it is whole.
 		filepath.Join(globQuote(h.config), "config.json*"), filepath.Join(globQuote(h.config), ".config.json.*"),
 		filepath.Join(globQuote(h.state), "state.db*"), filepath.Join(globQuote(h.state), "handline.lock"),
-		filepath.Join(globQuote(h.state), "window-*.html"), filepath.Join(globQuote(h.state), "windows.json"),
+		filepath.Join(globQuote(h.state), "windows.json"),
 		filepath.Join(globQuote(h.logs), "handline.log*"),
 	} {
 		found, err := filepath.Glob(pattern)

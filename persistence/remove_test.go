@@ -3,6 +3,7 @@ package persistence
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,7 +23,7 @@ func TestAHomeGoesWithoutATrace(t *testing.T) {
 	l, err := OpenLog(h.Logs())
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
-	for _, name := range []string{"config.json.bak", "state.db.corrupt-20260102T030405.000Z", "window-1.html", "windows.json", "logs/handline.log.1"} {
+	for _, name := range []string{"config.json.bak", "state.db.corrupt-20260102T030405.000Z", "handline-window-1.html", "windows.json", "logs/handline.log.1"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 	}
 	require.NoError(t, h.Remove())
@@ -42,4 +43,18 @@ func TestWhatIsNotOursStays(t *testing.T) {
 	require.NoFileExists(t, h.Config())
 	require.NoDirExists(t, h.Logs())
 	require.FileExists(t, diary)
+}
+
+// A snap reads nothing in a hidden directory.
+func TestABrowserMayReadWhatIsHandedOver(t *testing.T) {
+	user, snaps := t.TempDir(), t.TempDir()
+	state := filepath.Join(user, ".local", "state", "handline")
+	t.Setenv("HOME", user)
+	require.Equal(t, state, handover(state, filepath.Join(snaps, "none")))
+	if runtime.GOOS != "linux" {
+		user = state // there are no snaps
+	}
+	require.Equal(t, user, handover(state, snaps))
+	t.Setenv("HOME", "")
+	require.Equal(t, state, handover(state, snaps), "nobody knows where else")
 }

@@ -27,8 +27,7 @@ func (k windowCmd) Run(c *console) error {
 // addWindow gives the app its window. The menu, handline window and a second launch all open it through a.openWindow:
 // one that is open comes to the front where the system lets it, and otherwise a new one is made.
 func (a *app) addWindow() {
-	dir := filepath.Dir(a.home.State())
-	shower := window.NewShower(dir)
+	shower := window.NewShower(a.home.Handover())
 	a.trial = new(trial)
 	a.signIns = &diagnostics.SignIns{
 		Server: func() string { return a.settings.now().Server },
@@ -44,7 +43,7 @@ func (a *app) addWindow() {
 		API:     http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { diagnostics.Handler(a.api()).ServeHTTP(w, r) }),
 		Version: version(),
 		Demo:    true,
-		Keep:    filepath.Join(dir, "windows.json"),
+		Keep:    filepath.Join(filepath.Dir(a.home.State()), "windows.json"),
 		Log:     a.log,
 	})
 	a.browse = window.Browse

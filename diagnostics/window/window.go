@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
@@ -31,7 +32,7 @@ type Link struct {
 
 // Shower shows pages. Its methods may be called by anyone at any time.
 type Shower struct {
-	dir string // private, for the files that browsers read
+	dir string // for the files that browsers read
 
 	mu     sync.Mutex
 	native *native // nil: no native window is open
@@ -39,7 +40,7 @@ type Shower struct {
 	closed bool
 }
 
-// NewShower makes a Shower; dir is a directory that only the user can read.
+// NewShower makes a Shower; dir is a directory of the user's in which their browser may read.
 func NewShower(dir string) *Shower { return &Shower{dir: dir, files: map[string]*time.Timer{}} }
 
 // Raise brings a native window that is open to the front, at a pane ("" = where it is). It says whether there was one.
@@ -91,9 +92,20 @@ func (s *Shower) Close() {
 // fileTime is as long as the link is good: afterwards the file is worth nothing.
 const fileTime = 30 * time.Second
 
-// write keeps the form where only the user can read it, for as long as it is good.
+// forms are the names of the files; what removes Handline knows them too.
+const forms = "handline-window-*.html"
+
+// write keeps the form where only the user can read it, for as long as it is good. Those that a Handline left behind which
+// was killed meanwhile go, too.
 func (s *Shower) write(form []byte) (string, error) {
-	f, err := os.CreateTemp(s.dir, "window-*.html") // 0600
+	old, _ := fs.Glob(os.DirFS(s.dir), forms)
+	for _, name := range old {
+		path := filepath.Join(s.dir, name)
+		if fi, err := os.Lstat(path); err == nil && time.Since(fi.ModTime()) > fileTime {
+			_ = os.Remove(path)
+		}
+	}
+	f, err := os.CreateTemp(s.dir, forms) // 0600
 	if err != nil {
 		return "", err
 	}
