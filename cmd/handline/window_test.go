@@ -20,10 +20,10 @@ import (
 // each has a profile of its own in it.
 func TestWindow(t *testing.T) {
 	b := newBrowser(t)
+	t.Run("is light and quick", func(t *testing.T) { windowIsLightAndQuick(t, b) }) // alone: it is timed
 	for name, test := range map[string]func(*testing.T, *browser){
 		"shares the menu's words":             windowAndMenuShareTheirWords,
 		"shares the command line's words":     windowAndCommandLineShareTheirWords,
-		"is light and quick":                  windowIsLightAndQuick,
 		"works by keyboard and when narrow":   windowWorksByKeyboardAndWhenNarrow,
 		"lets no other port's page in":        anotherPortsPageGetsNowhere,
 		"leads through the first launch":      firstLaunch,

@@ -58,17 +58,16 @@ func windowIsLightAndQuick(t *testing.T, b *browser) {
 	tab.status("connected")
 	var bytes, ms float64
 	best := 1e9
-	for range 5 { // other tests share the machine
+	for range 5 { // the rest of the machine may be busy
 		tab.eval(`window.old = true; location.reload()`, nil)
 		tab.until("!window.old && " + ready + " && performance.getEntriesByType('resource').length > 10")
 		tab.eval(`performance.getEntriesByName('ready')[0].startTime`, &ms)
 		best = min(best, ms)
-		t.Logf("ready after %.0f ms", ms)
 	}
 	tab.eval(`performance.getEntriesByType('resource').reduce((n, r) => n + (r.name.includes('/v1/') ? 0 : r.decodedBodySize), performance.getEntriesByType('navigation')[0].decodedBodySize)`, &bytes)
-	t.Logf("%.0f bytes", bytes)
+	t.Logf("the page has %.0f bytes and is ready after %.0f ms", bytes, best)
 	require.Less(t, bytes, 150e3)
-	require.Less(t, best, 2000.0, "on a quiet machine it is under 200; other tests run beside this one")
+	require.Less(t, best, 1000.0, "on a quiet machine it is under 200")
 	tab.staysHome(s)
 	require.Empty(t, tab.clean())
 }
