@@ -114,6 +114,7 @@ type machine struct {
 	portal     network.Portal
 	lookedAt   time.Time
 	unanswered int                    // looks in a row without an answer, while captive
+	peeks      int                    // while captive
 	asleep     bool                   // hung up for a sleep of the machine, and not dialled since
 	kicked     bool                   // the next dial is an immediate retry
 	kicks      [kicksPerMin]time.Time // when the latest immediate retries were dialled, newest first

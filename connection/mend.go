@@ -83,6 +83,8 @@ func (t *turn) delay(f network.Failure, stable bool) time.Duration {
 	case f.After > 0:
 		after := min(max(f.After, time.Second), 10*time.Minute)
 		return after + time.Duration(float64(after)*0.2*c)
+	case stable && f.Silent:
+		return time.Duration(c * float64(300*time.Millisecond)) // each line's own pulse noticed: nobody returns together
 	case stable:
 		return time.Duration(c * float64(2*time.Second)) // a fleet that lost its server together must not return together
 	case f.Silent:
@@ -119,23 +121,23 @@ func (t *turn) spent() time.Duration {
 // more on each other network. Portals stand between this machine and the internet, so a server on this machine or its
 // own network is never suspected.
 func (t *turn) suspect(f network.Failure) {
-	mute := f.Silent && f.Cause == network.Timeout
+	mute := f.Silent && f.Cause == network.Timeout || f.Cause == network.Refused
 	if !f.Suspect && !mute || t.reach != network.Internet {
 		t.suspects = 0
 		return
 	}
 	t.suspects++
-	if (t.suspects == 2 || t.suspects > 2 && !mute) && t.now.Sub(t.lookedAt) >= portalRetry {
+	known := t.portal.Verdict == network.LogIn
+	if (t.suspects == 2 || t.suspects > 2 && (!mute || known)) && t.now.Sub(t.lookedAt) >= portalRetry {
 		t.lookedAt = t.now
 		t.do(look{})
 	}
 }
 
-// peek looks at the portal again; the third look without an answer dials, because a portal that is gone may leave
-// nothing that answers.
+// peek looks at the portal again. Every five minutes it dials: what answers in place of the probe may be a filter that
+// stands in nobody else's way.
 func (t *turn) peek() {
-	if t.unanswered >= 3 {
-		t.unanswered = 0
+	if t.peeks++; t.peeks%30 == 0 {
 		t.dial()
 		return
 	}
@@ -146,7 +148,8 @@ func (t *turn) peek() {
 // looked takes what a look at the portal found.
 func (t *turn) looked(p network.Portal) {
 	switch {
-	case p.Verdict == network.LogIn && (t.phase == Waiting || t.phase == Captive || t.phase == Offline):
+	case p.Verdict == network.LogIn && (t.phase == Waiting || t.phase == Captive || t.phase == Offline || t.phase == Dialing):
+		t.cut()
 		t.phase, t.portal, t.unanswered = Captive, p, 0
 		t.why = network.Failure{Cause: network.Captive, Suspect: true}
 		t.due = t.now.Add(portalRetry)
@@ -155,16 +158,24 @@ func (t *turn) looked(p network.Portal) {
 		t.portal = network.Portal{}
 		t.again()
 	default:
-		t.unanswered++
+		// A portal that is gone may leave nothing that answers.
+		if t.unanswered++; t.unanswered >= 3 {
+			t.unanswered = 0
+			t.dial()
+		}
 	}
 }
 
 // again dials soon because the surroundings changed for the better. Everybody in the same office wakes or gets the
 // link back in the same instant, hence the spread.
 func (t *turn) again() {
+	planned, waited := t.due, t.phase == Waiting || t.phase == Offline
 	t.forgive()
 	t.attempt = 1
 	t.kick(time.Duration(t.chance * float64(300*time.Millisecond)))
+	if waited && planned.After(t.now) && planned.Before(t.due) { // good news never puts off
+		t.kicked, t.due = false, planned
+	}
 }
 
 // nudge takes a change of the surroundings. It accelerates or doubts, and never gates for good.
@@ -179,9 +190,12 @@ func (t *turn) nudge(n Nudge) {
 	if !t.wanted || t.phase == Idle {
 		return
 	}
+	if n.Lid || n.Woke > 0 && !n.Dark {
+		t.asleep = false
+	}
 	lost := n.Link && !n.Route && t.reach != network.ThisMachine
 	switch {
-	case t.asleep && !n.Lid && (n.Dark || n.Woke == 0):
+	case t.asleep:
 		t.due = t.now.Add(offlineRetry) // still asleep, or for a moment not: the line stays down, but never for good
 	case t.phase == Stuck:
 		if n.Link && n.Route && t.strikes >= 3 {
@@ -194,7 +208,9 @@ func (t *turn) nudge(n Nudge) {
 		}
 		t.why = network.Failure{Cause: network.NoNetwork, Silent: true}
 		t.attempt, t.fresh, t.syncing = max(t.attempt, 1), false, false
-		t.phase, t.due = Offline, t.now.Add(offlineRetry)
+		if t.phase != Offline { // what comes and goes must not put the dial off
+			t.phase, t.due = Offline, t.now.Add(offlineRetry)
+		}
 	case t.phase == Online && !n.Dark && (n.Stranded || n.Woke >= longSleep):
 		t.cut()
 		t.outage = t.now
@@ -204,14 +220,16 @@ func (t *turn) nudge(n Nudge) {
 		t.again()
 	case t.phase == Online:
 		if n.Link {
-			t.pulse.count, t.pulse.smoothed = 0, 0 // another path has another round trip
+			t.pulse.count = 0 // another path has another round trip; until it is known, the old one is the best guess
 		}
 		t.pulse = t.pulse.doubt(t.now)
 		t.do(ping{t.session})
 	case n.Dark:
 	case t.phase == Captive:
-		t.due = t.now
+		t.unanswered, t.due = 2, t.now // in another place one look without an answer is enough
 		t.tick()
+	case (t.phase == Dialing || t.phase == Greeting) && t.kicks[kicksPerMin-1].Add(time.Minute).After(t.now):
+		// The one under way is the last for a while: it had better go on.
 	case t.phase == Dialing || t.phase == Greeting:
 		t.wake = t.waking // the click that may resume a sandbox is still meant
 		t.cut()           // begun on a path that may be gone

@@ -110,7 +110,7 @@ func (b *outbox) left() time.Time {
 	if l == nil || b.flight.out.IsZero() {
 		return time.Time{}
 	}
-	return b.flight.out.Add(time.Duration(len(l.Text)) * time.Second / slowest)
+	return b.flight.out.Add(time.Duration(len(l.Text)/slowest) * time.Second)
 }
 
 // attend looks for what a person asked about.

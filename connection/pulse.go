@@ -93,9 +93,13 @@ func (p pulse) timeout(fixed time.Duration) time.Duration {
 }
 
 // doubt pings at once with a short deadline, because something happened that may have killed the line silently.
+// A doubt that stands is not put off by the next one: a VPN comes up in several steps.
 func (p pulse) doubt(now time.Time) pulse {
-	p.last, p.doubted, p.missed = now, true, false
-	p.deadline = now.Add(max(doubtfulPing, min(8*p.smoothed, 10*time.Second)))
+	by := now.Add(max(doubtfulPing, min(8*p.smoothed, 10*time.Second)))
+	if p.doubted && p.deadline.Before(by) {
+		return p
+	}
+	p.last, p.deadline, p.doubted, p.missed = now, by, true, false
 	return p
 }
 

@@ -70,6 +70,13 @@ func (s *saver) keep(identity, conversation string, c persistence.Cursor, behind
 	}
 }
 
+// has says whether a cursor is on disk as it stands.
+func (s *saver) has(k bookKey, c persistence.Cursor) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stored[k] == mark(c)
+}
+
 func (s *saver) add(b persistence.Batch) {
 	s.mu.Lock()
 	if b.Wanted != nil {

@@ -38,8 +38,11 @@ func (t *turn) take(in input) {
 		t.tick()
 	case Connect:
 		t.want(true)
-		t.wake = t.wake || in.Wake
+		if in.Wake && !t.waking && t.phase != Online {
+			t.cut() // a dial that may wake nobody is not what was asked for
+		}
 		if !t.live {
+			t.wake = t.wake || in.Wake
 			t.restart()
 		}
 	case Disconnect:
@@ -54,7 +57,8 @@ func (t *turn) take(in input) {
 	case Tune:
 		t.retry, t.beat = in.Retry.orDefaults(), in.Heartbeat.orDefaults()
 	case KeyChanged:
-		if t.wanted && !t.live {
+		if t.wanted && t.phase != Online {
+			t.cut() // it may have taken the old key along
 			t.restart()
 		}
 	case Look:
@@ -80,6 +84,9 @@ func (t *turn) hear(in input) {
 	case located:
 		if t.hears(in.session) {
 			t.dialect, t.conversation, t.title = in.dialect, in.conversation, in.title
+			if in.dialect == string(wire.VoiceCode) {
+				t.agent = wire.AgentUnknown // it tells what happens, and never what is
+			}
 			t.learn(in.agent)
 		}
 	case opened:

@@ -268,7 +268,7 @@ func TestTheLid(t *testing.T) {
 	l.up()
 	l.then(time.Hour, Nudge{Woke: 10 * time.Second}, "Connected", "ping 1") // doubt
 	l.due(3*time.Second, "Reconnecting (1/10)...", "hang up 1")
-	l.due(time.Second, "Reconnecting (1/10)...", "dial 2")
+	l.due(150*time.Millisecond, "Reconnecting (1/10)...", "dial 2")
 	l.then(0, ready{session: 2}, "Connected", "ping 2")
 	l.then(time.Hour, Nudge{Woke: 8 * time.Hour}, "Reconnecting (1/10)...", "hang up 2")
 	l.due(150*time.Millisecond, "Reconnecting (1/10)...", "dial 3")

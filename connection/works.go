@@ -27,6 +27,9 @@ type works struct {
 	books    map[bookKey]*journey
 }
 
+// mostBooks are kept open: each may hold 4096 names.
+const mostBooks = 8
+
 type bookKey struct{ identity, conversation string }
 
 func newWorks(m *Manager) *works {
@@ -137,6 +140,7 @@ func (w *works) book(identity, conversation string) *journey {
 	k := bookKey{identity, conversation}
 	j := w.books[k]
 	if j == nil {
+		w.shelve()
 		c, err := w.m.opt.Load(identity, conversation)
 		if err != nil {
 			w.m.opt.Log.Error("could not read where the conversation was left; starting it over", "error", err)
@@ -145,6 +149,15 @@ func (w *works) book(identity, conversation string) *journey {
 		w.books[k] = j
 	}
 	return j
+}
+
+// shelve lets go of a journey that can be read from the disk again, once there are some.
+func (w *works) shelve() {
+	for k, j := range w.books {
+		if len(w.books) >= mostBooks && w.saver.has(k, j.save()) {
+			delete(w.books, k)
+		}
+	}
 }
 
 // settle waits for the session that was hung up on, and then for all that it left to be stored.
