@@ -18,10 +18,11 @@ import (
 // server's history is lost, doubled or reordered, there is never more than one dial in flight, and the line comes back.
 // HANDLINE_SCRIPTS changes how many, HANDLINE_SEED where they begin.
 func TestRandomFaults(t *testing.T) {
-	scripts, first := number64("HANDLINE_SCRIPTS", 10_000), number64("HANDLINE_SEED", 1)
+	usual := uint64(10_000)
 	if testing.Short() {
-		scripts /= 20
+		usual /= 20
 	}
+	scripts, first := number64("HANDLINE_SCRIPTS", usual), number64("HANDLINE_SEED", 1)
 	for name, o := range map[string]demo.Options{
 		"socketio": {Dialect: demo.V0}, "events": {Dialect: demo.AgentServer, Version: "1.40.0"}, "session": {Dialect: demo.AgentServer},
 		"session with large events": {Dialect: demo.AgentServer, Frame: 330},
