@@ -77,6 +77,9 @@ var phrases = map[string]phrase{
 	"not-a-backend/path": {"No backend at this path of {at}",
 		"A server is there, but it does not know the path. A proxy before it may not pass WebSockets on.",
 		"Check the address and path in Settings."},
+	"not-a-backend/namespace": {"{at} has no such namespace",
+		"A Socket.IO server is there, but it does not know the namespace that Handline asked for.",
+		"Check the namespace in Handline's configuration."},
 	"not-a-backend/page": {"{at} shows a web page",
 		"It is no backend that Handline knows. It may be a website, or this network's login page.",
 		"Open the address in a browser and log in if it asks. Otherwise check it in Settings."},
@@ -189,59 +192,19 @@ func explain(f network.Failure, server string) Why {
 	return Why{Code: f.Cause, Text: capital(text), Means: capital(means) + pause(f), Advice: p.advice, Detail: f.Detail}
 }
 
-// variant picks the words for what differs within a cause.
+// variant picks the words for what differs within a cause, never by a failure's Detail: a server may have written that.
 func variant(f network.Failure, server string) string {
 	switch {
-	case f.Cause == network.NoNetwork && strings.Contains(f.Detail, "firewall"):
-		return "/firewall"
-	case f.Cause == network.DNS && !strings.Contains(f.Detail, "no such name"),
-		f.Cause == network.Timeout && f.Silent:
+	case f.About != "":
+		return "/" + string(f.About)
+	case f.Cause == network.Timeout && f.Silent:
 		return "/silent"
-	case f.Cause == network.Protocol && strings.HasPrefix(f.Detail, "requests are answered"):
-		return "/blocked"
-	case isStarting(f):
-		return "/starting"
-	case f.Cause == network.Gone && (f.Status == 410 || strings.HasSuffix(f.Detail, "archived") || strings.HasPrefix(f.Detail, "the sandbox")):
-		return "/ended"
 	case f.Cause == network.Proxy && f.Host == "":
 		return "/setting"
 	case f.Cause == network.Proxy && f.Status != 0:
 		return "/refused"
 	case f.Cause == network.NotSetUp && server != "":
 		return "/conversation"
-	case f.Cause == network.Throttled && f.Detail == "slow_consumer":
-		return "/slow"
-	case f.Cause == network.Throttled && strings.HasPrefix(f.Detail, "Too many connections"):
-		return "/crowd"
-	case f.Cause == network.TooBig && f.Verdict == network.Retry && f.Status == 1013:
-		return "/event"
-	case f.Cause == network.NotABackend:
-		return stranger(f)
-	}
-	return ""
-}
-
-// stranger picks the words for what was found in place of a backend.
-func stranger(f network.Failure) string {
-	switch {
-	case f.Detail == "an SSH server":
-		return "/ssh"
-	case strings.HasPrefix(f.Detail, "a server that speaks first"):
-		return "/first"
-	case f.Detail == "a web service of another kind":
-		return "/web"
-	case f.Status == 404:
-		return "/path"
-	case strings.HasSuffix(f.Detail, " to https"):
-		return "/https"
-	case strings.HasSuffix(f.Detail, "not TLS"):
-		return "/http"
-	case strings.HasSuffix(f.Detail, "not HTTP"):
-		return "/noise"
-	case strings.HasSuffix(f.Detail, "a web page"):
-		return "/page"
-	case f.Suspect && f.Status/100 == 3:
-		return "/elsewhere"
 	}
 	return ""
 }
@@ -271,16 +234,11 @@ func fact(f network.Failure) string {
 	return f.Detail
 }
 
-// isStarting says whether a sandbox is on its way up.
-func isStarting(f network.Failure) bool {
-	return f.Cause == network.Unavailable && (strings.Contains(f.Detail, "starting") || strings.Contains(f.Detail, "being resumed"))
-}
-
 // pause says how long the server asked to be left alone. Before a sandbox, and after a close frame, which cannot name a
 // time, the waiting is Handline's own manners.
 func pause(f network.Failure) string {
 	switch {
-	case f.After <= 0, f.Cause == network.Asleep, isStarting(f), f.Status == 1013:
+	case f.After <= 0, f.Cause == network.Asleep, f.About == network.Starting, f.Status == 1013:
 		return ""
 	case f.After < 100*time.Second:
 		return fmt.Sprintf(" It asks for %d s.", (f.After+time.Second-1)/time.Second)

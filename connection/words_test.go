@@ -41,9 +41,9 @@ func troubles() []network.Failure {
 	const host, far, proxy = "127.0.0.1:3000", "runtime-abcdefghijkl.prod-runtime.example.dev:443", "10.0.0.1:3128"
 	return []network.Failure{
 		{Cause: network.NoNetwork, Host: far, Silent: true, Detail: "network is unreachable"},
-		{Cause: network.NoNetwork, Host: far, Silent: true, Detail: "this computer's firewall did not permit it"},
+		{Cause: network.NoNetwork, About: network.Firewall, Host: far, Silent: true, Detail: "this computer's firewall did not permit it"},
 		{Cause: network.DNS, Host: "opnehands.example:443", Silent: true, Detail: "no such name"},
-		{Cause: network.DNS, Host: "openhands.example:443", Silent: true, Detail: "the name server did not answer"},
+		{Cause: network.DNS, About: network.Unresolved, Host: "openhands.example:443", Silent: true, Detail: "the name server did not answer"},
 		{Cause: network.Refused, Host: host},
 		{Cause: network.Timeout, Host: host},
 		{Cause: network.Timeout, Host: "192.168.1.20:3000", Silent: true},
@@ -59,30 +59,31 @@ func troubles() []network.Failure {
 		{Cause: network.ProxyAuth, Host: proxy, Status: 407, Detail: "HTTP 407"},
 		{Cause: network.Captive, Suspect: true},
 		{Cause: network.NotABackend, Host: host, Status: 400, Detail: "HTTP 400"},
-		{Cause: network.NotABackend, Host: host, Status: 404, Detail: "HTTP 404"},
-		{Cause: network.NotABackend, Host: "openhands.example:443", Suspect: true, Status: 200, Detail: "HTTP 200 with a web page"},
-		{Cause: network.NotABackend, Host: "openhands.example:80", Status: 301, Detail: "HTTP 301 to https"},
-		{Cause: network.NotABackend, Host: host, Suspect: true, Detail: "the answer is not TLS"},
-		{Cause: network.NotABackend, Host: host, Suspect: true, Detail: "the answer is not HTTP"},
-		{Cause: network.NotABackend, Host: host, Suspect: true, Status: 307, Detail: "HTTP 307 to portal.hotel.example"},
-		{Cause: network.NotABackend, Host: host, Detail: "a web service of another kind"},
-		{Cause: network.NotABackend, Host: host, Detail: "an SSH server"},
-		{Cause: network.NotABackend, Host: host, Detail: "a server that speaks first, as mail servers do"},
+		{Cause: network.NotABackend, About: network.NoPath, Host: host, Status: 404, Detail: "HTTP 404"},
+		{Cause: network.NotABackend, About: network.NoNamespace, Verdict: network.Final, Detail: "Invalid namespace"},
+		{Cause: network.NotABackend, About: network.WebPage, Host: "openhands.example:443", Suspect: true, Status: 200, Detail: "HTTP 200 with a web page"},
+		{Cause: network.NotABackend, About: network.WantsTLS, Host: "openhands.example:80", Status: 301, Detail: "HTTP 301 to https"},
+		{Cause: network.NotABackend, About: network.NoTLS, Host: host, Suspect: true, Detail: "the answer is not TLS"},
+		{Cause: network.NotABackend, About: network.Noise, Host: host, Suspect: true, Detail: "the answer is not HTTP"},
+		{Cause: network.NotABackend, About: network.Elsewhere, Host: host, Suspect: true, Status: 307, Detail: "HTTP 307 to portal.hotel.example"},
+		{Cause: network.NotABackend, About: network.OtherWeb, Host: host, Detail: "a web service of another kind"},
+		{Cause: network.NotABackend, About: network.SSH, Host: host, Detail: "an SSH server"},
+		{Cause: network.NotABackend, About: network.SpeaksFirst, Host: host, Detail: "a server that speaks first, as mail servers do"},
 		{Cause: network.Auth, Host: host, Verdict: network.Final, Status: 401, Detail: "HTTP 401"},
 		{Cause: network.Forbidden, Host: host, Verdict: network.Final, Status: 403, Detail: "HTTP 403"},
 		{Cause: network.Gone, Verdict: network.Final, Status: 4004, Detail: "Conversation not found"},
-		{Cause: network.Gone, Verdict: network.Final, Status: 410, Detail: "HTTP 410"},
+		{Cause: network.Gone, About: network.Ended, Verdict: network.Final, Status: 410, Detail: "HTTP 410"},
 		{Cause: network.Asleep, After: time.Minute, Detail: "the sandbox is paused"},
 		{Cause: network.Throttled, Host: host, Status: 429, After: 42 * time.Second, Detail: "HTTP 429"},
-		{Cause: network.Throttled, Status: 1013, After: 30 * time.Second, Detail: "Too many connections for this conversation"},
-		{Cause: network.Throttled, Status: 1013, Detail: "slow_consumer"},
+		{Cause: network.Throttled, About: network.Crowd, Status: 1013, After: 30 * time.Second, Detail: "Too many connections for this conversation"},
+		{Cause: network.Throttled, About: network.SlowReader, Status: 1013, Detail: "slow_consumer"},
 		{Cause: network.Draining, Status: 1012, Detail: "service restart"},
 		{Cause: network.Unavailable, Host: host, Status: 503, After: 5 * time.Minute, Detail: "HTTP 503"},
-		{Cause: network.Unavailable, Host: far, After: 3 * time.Second, Detail: "the sandbox is starting"},
+		{Cause: network.Unavailable, About: network.Starting, Host: far, After: 3 * time.Second, Detail: "the sandbox is starting"},
 		{Cause: network.Protocol, Host: host, Verdict: network.Thrice, Status: 1002, Detail: "closed with 1002"},
-		{Cause: network.Protocol, Host: host, Verdict: network.Thrice, Status: 404, Detail: "requests are answered and the WebSocket is not (HTTP 404): a proxy before the server may block it"},
+		{Cause: network.Protocol, About: network.Blocked, Host: host, Verdict: network.Thrice, Status: 404, Detail: "requests are answered and the WebSocket is not (HTTP 404): a proxy before the server may block it"},
 		{Cause: network.TooBig, Status: 1009, Detail: "closed with 1009"},
-		{Cause: network.TooBig, Status: 1013, Detail: "frame_too_large"},
+		{Cause: network.TooBig, About: network.BigEvent, Status: 1013, Detail: "frame_too_large"},
 		{Cause: network.Plaintext, Host: "192.168.1.20:3000", Verdict: network.Final},
 		{Cause: network.LocalNetwork, Host: "192.168.1.20:3000", Silent: true},
 		{Cause: network.KeychainLocked},
@@ -131,6 +132,20 @@ func TestWordsOfEveryCause(t *testing.T) {
 	want, err := os.ReadFile(name)
 	require.NoError(t, err)
 	require.Equal(t, string(want), b.String())
+}
+
+// A server may write anything into its reasons; what Handline says of the cause is the same.
+func TestWordsAreNotPickedByAServersOwn(t *testing.T) {
+	for _, code := range []int{1002, 1008, 1009, 1011, 1012, 4004} {
+		plain := Explain(network.ClosedWith(code, ""), "http://127.0.0.1:3000")
+		for _, reason := range []string{"error starting runtime", "being resumed", "requests are answered", "it was archived", "the sandbox",
+			"an SSH server", "no such name", "firewall", "sent on to https", "not TLS", "not HTTP", "a web page", "slow_consumer"} {
+			said := Explain(network.ClosedWith(code, reason), "http://127.0.0.1:3000")
+			require.Equal(t, reason, said.Detail)
+			said.Detail = plain.Detail
+			require.Equal(t, plain, said, "%d %s", code, reason)
+		}
+	}
 }
 
 func TestWordsKeepTheirForm(t *testing.T) {

@@ -50,7 +50,9 @@ func (c *Client) appPlace(ctx context.Context, base *url.URL, h wire.Hello, wake
 	var info struct{ Version string }
 	if err := c.get(ctx, runtime, "server_info", nil, credential{}, &info); err != nil {
 		if f := asFailure(err); f.Status != 0 { // the gateway before a runtime that went away
-			return wire.Place{}, starting(runtime.Host, "the sandbox does not answer")
+			f = starting(runtime.Host, "the sandbox does not answer")
+			f.About = "" // it may as well be on its way down
+			return wire.Place{}, f
 		}
 		return wire.Place{}, err
 	}
@@ -83,7 +85,7 @@ func (c *Client) awake(ctx context.Context, base *url.URL, key string, a appConv
 	case "STARTING":
 		return starting(base.Host, "the sandbox is starting")
 	case "MISSING":
-		return gone(base.Host, "the sandbox does not exist any more")
+		return ended(base.Host, "the sandbox does not exist any more")
 	case "PAUSED", "ERROR":
 	default:
 		return network.Failure{Cause: network.Unavailable, Host: base.Host, Detail: "the sandbox is in a state that is not known"}

@@ -171,9 +171,13 @@ func parseServer(t wire.Target) (*url.URL, error) {
 	return u, nil
 }
 
-// gone, asleep and starting are what a look at a conversation may find.
+// gone, ended, asleep and starting are what a look at a conversation may find.
 func gone(host, detail string) network.Failure {
 	return network.Failure{Cause: network.Gone, Verdict: network.Final, Host: host, Detail: detail}
+}
+
+func ended(host, detail string) network.Failure {
+	return network.Failure{Cause: network.Gone, About: network.Ended, Verdict: network.Final, Host: host, Detail: detail}
 }
 
 // asleep is looked at again once a minute, in case somebody else wakes it.
@@ -182,7 +186,7 @@ func asleep(host, detail string) network.Failure {
 }
 
 func starting(host, detail string) network.Failure {
-	return network.Failure{Cause: network.Unavailable, Host: host, Detail: detail, After: 3 * time.Second}
+	return network.Failure{Cause: network.Unavailable, About: network.Starting, Host: host, Detail: detail, After: 3 * time.Second}
 }
 
 func choose(host string) network.Failure {

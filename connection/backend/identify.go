@@ -150,9 +150,9 @@ func (c *Client) listen(ctx context.Context, base *url.URL, f network.Failure) n
 	case n < 4:
 		return f
 	case string(banner[:4]) == "SSH-": // RFC 4253 section 4.2
-		f.Detail = "an SSH server"
+		f.About, f.Detail = network.SSH, "an SSH server"
 	default:
-		f.Detail = "a server that speaks first, as mail servers do"
+		f.About, f.Detail = network.SpeaksFirst, "a server that speaks first, as mail servers do"
 	}
 	f.Cause, f.Verdict, f.Suspect = network.NotABackend, network.Thrice, false
 	return f
@@ -160,15 +160,16 @@ func (c *Client) listen(ctx context.Context, base *url.URL, f network.Failure) n
 
 // stranger says what was found in place of a backend. first is what the first question met, nil = JSON of another kind.
 func stranger(base *url.URL, first error) network.Failure {
-	f := network.Failure{Cause: network.NotABackend, Verdict: network.Thrice, Host: base.Host, Detail: "a web service of another kind"}
+	f := network.Failure{Cause: network.NotABackend, About: network.OtherWeb, Verdict: network.Thrice, Host: base.Host,
+		Detail: "a web service of another kind"}
 	switch g := asFailure(first); {
 	case first == nil:
 	case g.Suspect:
-		f.Verdict, f.Suspect, f.Status, f.Detail = network.Retry, true, g.Status, "a web page"
+		f.Verdict, f.Suspect, f.Status, f.About, f.Detail = network.Retry, true, g.Status, network.WebPage, "a web page"
 	case g.Status == http.StatusUnauthorized, g.Status == http.StatusForbidden, g.Status/100 == 3:
 		return g
 	case g.Status/100 == 2:
-		f.Detail = "a web page"
+		f.About, f.Detail = network.WebPage, "a web page"
 	}
 	return f
 }

@@ -114,7 +114,7 @@ func (c *Client) explainAgentServer(ctx context.Context, p wire.Place, f network
 		return network.Failure{Cause: network.Unavailable, Host: f.Host, Status: f.Status,
 			Detail: "the server has no session socket"}
 	}
-	return network.Failure{Cause: network.Protocol, Verdict: network.Thrice, Host: f.Host, Status: f.Status,
+	return network.Failure{Cause: network.Protocol, About: network.Blocked, Verdict: network.Thrice, Host: f.Host, Status: f.Status,
 		Detail: fmt.Sprintf("requests are answered and the WebSocket is not (HTTP %d): a proxy before the server may block it", f.Status)}
 }
 

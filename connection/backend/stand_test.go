@@ -229,11 +229,11 @@ func TestStrangersAreNamed(t *testing.T) {
 		name, url string
 		want      network.Failure
 	}{
-		{"a web page", newStand(t, nil).URL, network.Failure{Cause: network.NotABackend, Suspect: true, Status: 200, Detail: "a web page"}},
-		{"other JSON", serve(mute), network.Failure{Cause: network.NotABackend, Verdict: network.Thrice, Detail: "a web service of another kind"}},
-		{"a portal", serve(portal), network.Failure{Cause: network.NotABackend, Suspect: true, Status: 302, Detail: "HTTP 302 to login.example"}},
+		{"a web page", newStand(t, nil).URL, network.Failure{Cause: network.NotABackend, About: network.WebPage, Suspect: true, Status: 200, Detail: "a web page"}},
+		{"other JSON", serve(mute), network.Failure{Cause: network.NotABackend, About: network.OtherWeb, Verdict: network.Thrice, Detail: "a web service of another kind"}},
+		{"a portal", serve(portal), network.Failure{Cause: network.NotABackend, About: network.Elsewhere, Suspect: true, Status: 302, Detail: "HTTP 302 to login.example"}},
 		{"a proxy without its server", serve(busy), network.Failure{Cause: network.Unavailable, Status: 503, After: 5 * time.Second, Detail: "HTTP 503"}},
-		{"SSH", banner(t, "SSH-2.0-OpenSSH_9.2p1\r\n"), network.Failure{Cause: network.NotABackend, Verdict: network.Thrice, Detail: "an SSH server"}},
+		{"SSH", banner(t, "SSH-2.0-OpenSSH_9.2p1\r\n"), network.Failure{Cause: network.NotABackend, About: network.SSH, Verdict: network.Thrice, Detail: "an SSH server"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, err := (&Client{}).Locate(t.Context(), wire.Target{Server: row.url, Dialect: wire.Auto}, "k", false)

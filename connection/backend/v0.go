@@ -58,7 +58,7 @@ func (c *Client) v0Place(ctx context.Context, base *url.URL, s Server, h wire.He
 	}
 	switch {
 	case found.Status == "ARCHIVED":
-		return p, gone(base.Host, "the conversation was archived")
+		return p, ended(base.Host, "the conversation was archived")
 	case found.Status == "STARTING":
 		return p, starting(base.Host, "the conversation is starting")
 	case !found.running() && !wake: // joining is what wakes it

@@ -23,13 +23,13 @@ func answered(target *url.URL, res *http.Response, body []byte) Failure {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return unauthorized(f, target, isHTML(res, body))
 	case code == http.StatusNotFound:
-		f.Cause, f.Verdict = NotABackend, Thrice
+		f.Cause, f.About, f.Verdict = NotABackend, NoPath, Thrice
 	case code == http.StatusProxyAuthRequired:
 		f.Cause = ProxyAuth
 	case code == http.StatusRequestTimeout:
 		f.Cause = Timeout
 	case code == http.StatusGone:
-		f.Cause, f.Verdict = Gone, Final
+		f.Cause, f.About, f.Verdict = Gone, Ended, Final
 	case code == http.StatusUpgradeRequired:
 		f.Cause, f.Verdict = Protocol, Final
 	case code == http.StatusTooManyRequests:
@@ -39,9 +39,16 @@ func answered(target *url.URL, res *http.Response, body []byte) Failure {
 	default:
 		f.Cause, f.Suspect = NotABackend, code/100 == 2 && isHTML(res, body)
 		if f.Suspect {
-			f.Detail += " with a web page"
+			f = shows(f)
 		}
 	}
+	return f
+}
+
+// shows makes it known that the answer was a page for people.
+func shows(f Failure) Failure {
+	f.About = WebPage
+	f.Detail += " with a web page"
 	return f
 }
 
@@ -54,10 +61,10 @@ func redirected(f Failure, target *url.URL, location string) Failure {
 	case to.Host == "" || target != nil && strings.EqualFold(to.Hostname(), target.Hostname()):
 		f.Detail += " to another place on the same server"
 		if target != nil && to.Scheme == "https" && !encrypted(target) {
-			f.Detail = status(f.Status) + " to https"
+			f.About, f.Detail = WantsTLS, status(f.Status)+" to https"
 		}
 	default:
-		f.Suspect = true
+		f.About, f.Suspect = Elsewhere, true
 		f.Detail += " to " + to.Hostname()
 	}
 	return f
@@ -68,8 +75,7 @@ func redirected(f Failure, target *url.URL, location string) Failure {
 func unauthorized(f Failure, target *url.URL, html bool) Failure {
 	if html {
 		f.Cause, f.Suspect = NotABackend, true
-		f.Detail += " with a web page"
-		return f
+		return shows(f)
 	}
 	f.Cause = Auth
 	if f.Status == http.StatusForbidden {
@@ -91,7 +97,7 @@ func ClosedWith(code int, text string) Failure {
 	case 1001, 1012:
 		f.Cause = Draining
 	case 1013:
-		f.Cause, f.After = overloaded(f.Detail)
+		f.Cause, f.About, f.After = overloaded(f.Detail)
 	case 1009:
 		f.Cause = TooBig
 	case 1002, 1003, 1007, 1010:
@@ -117,14 +123,17 @@ func ClosedWith(code int, text string) Failure {
 
 // overloaded tells the agent-server's reasons for "try again later" apart. It drops a client that reads too slowly, and
 // one whose next event is larger than a frame of its session socket may be; both lose nothing if they come back at once.
-func overloaded(reason string) (Cause, time.Duration) {
-	switch reason {
-	case "frame_too_large":
-		return TooBig, 0
-	case "slow_consumer":
-		return Throttled, 0
+// These reasons are words of the protocol.
+func overloaded(reason string) (Cause, About, time.Duration) {
+	switch {
+	case reason == "frame_too_large":
+		return TooBig, BigEvent, 0
+	case reason == "slow_consumer":
+		return Throttled, SlowReader, 0
+	case strings.HasPrefix(reason, "Too many connections"):
+		return Throttled, Crowd, 30 * time.Second
 	}
-	return Throttled, 30 * time.Second
+	return Throttled, "", 30 * time.Second
 }
 
 func status(code int) string { return fmt.Sprintf("HTTP %d", code) }

@@ -34,7 +34,7 @@ func line(f Failure) string {
 	for _, flag := range []struct {
 		on   bool
 		word string
-	}{{f.Silent, "silent"}, {f.Suspect, "suspect"}, {f.Status != 0, fmt.Sprint(f.Status)}, {f.After != 0, "after " + f.After.String()}} {
+	}{{f.About != "", "about " + string(f.About)}, {f.Silent, "silent"}, {f.Suspect, "suspect"}, {f.Status != 0, fmt.Sprint(f.Status)}, {f.After != 0, "after " + f.After.String()}} {
 		if flag.on {
 			s += " " + flag.word
 		}
@@ -64,8 +64,8 @@ func TestAnUnauthorizedAnswerIsFinalOnlyFromTheServerItself(t *testing.T) {
 		{"ws://192.168.1.20:3000", 403, json, Failure{Cause: Forbidden, Verdict: Final}},
 		{"ws://nas.local:3000", 401, json, Failure{Cause: Auth, Verdict: Final}},
 		{"ws://public.example", 401, json, Failure{Cause: Auth, Suspect: true}},
-		{"wss://host", 401, page, Failure{Cause: NotABackend, Suspect: true}},
-		{"ws://127.0.0.1:3000", 403, " \n<HTML>", Failure{Cause: NotABackend, Suspect: true}},
+		{"wss://host", 401, page, Failure{Cause: NotABackend, About: WebPage, Suspect: true}},
+		{"ws://127.0.0.1:3000", 403, " \n<HTML>", Failure{Cause: NotABackend, About: WebPage, Suspect: true}},
 	} {
 		got := Classify(nil, parse(t, row.target), &http.Response{StatusCode: row.status}, []byte(row.body))
 		got.Host, got.Detail, got.Status = "", "", 0

@@ -39,6 +39,31 @@ const (
 	NotSetUp       Cause = "not-set-up"      // there is no server, or no conversation, to connect to
 )
 
+// About is a variety of a cause that asks for words of its own, "" = the usual. connection/words.go has those under the
+// cause, a slash and this.
+type About string
+
+const (
+	Firewall    About = "firewall"  // NoNetwork: this computer's own firewall
+	Unresolved  About = "silent"    // DNS: the name server did not answer
+	Blocked     About = "blocked"   // Protocol: requests get through, WebSockets do not
+	Starting    About = "starting"  // Unavailable: a sandbox is on its way up
+	Ended       About = "ended"     // Gone: the conversation was archived, or its computer removed
+	Crowd       About = "crowd"     // Throttled: too many follow this conversation
+	SlowReader  About = "slow"      // Throttled: events came faster than they were read
+	BigEvent    About = "event"     // TooBig: the session socket does not carry the next event
+	SSH         About = "ssh"       // NotABackend, and so are all below: an SSH server
+	SpeaksFirst About = "first"     // a server that speaks before it is asked
+	OtherWeb    About = "web"       // a web server of another kind
+	NoPath      About = "path"      // a server that does not know the path
+	NoNamespace About = "namespace" // a Socket.IO server that does not know the namespace
+	WebPage     About = "page"      // a web page
+	Elsewhere   About = "elsewhere" // a redirect to another host
+	WantsTLS    About = "https"     // a redirect from http to https
+	NoTLS       About = "http"      // the answer is not TLS
+	Noise       About = "noise"     // the answer is not HTTP
+)
+
 // Verdict says how often a failure may be met before trying again is pointless.
 type Verdict uint8
 
@@ -51,7 +76,10 @@ const (
 // Failure is why a dial, a session or a request ended. It is comparable and holds nothing secret: no URL query, no
 // header, no body beyond a cleaned fact.
 type Failure struct {
-	Cause   Cause
+	Cause Cause
+	// About says more exactly what it is. It is set where the failure is made and never picked from words that a server
+	// wrote.
+	About   About
 	Verdict Verdict
 	// Silent: nothing answered (a dial timed out, there was no route), so quick retries storm nobody.
 	Silent bool

@@ -55,15 +55,15 @@ func troubled(goos string, err error) Failure {
 	case errors.As(err, &cert):
 		return certified(cert)
 	case errors.As(err, &record):
-		return Failure{Cause: NotABackend, Suspect: true, Detail: "the answer is not TLS"}
+		return Failure{Cause: NotABackend, About: NoTLS, Suspect: true, Detail: "the answer is not TLS"}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return Failure{Cause: DNS, Silent: true, Detail: "no such name"}
 	case errors.As(err, &dns):
-		return Failure{Cause: DNS, Silent: true, Detail: "the name server did not answer"}
+		return Failure{Cause: DNS, About: Unresolved, Silent: true, Detail: "the name server did not answer"}
 	case opened(err, "remote error"), opened(err, "local error"): // how crypto/tls names alerts
 		return Failure{Cause: Protocol, Detail: "TLS was refused: " + last(err).Error()}
 	case strings.Contains(err.Error(), "malformed HTTP"): // net/http has no type for it
-		return Failure{Cause: NotABackend, Suspect: true, Detail: "the answer is not HTTP"}
+		return Failure{Cause: NotABackend, About: Noise, Suspect: true, Detail: "the answer is not HTTP"}
 	}
 	return socketed(goos, err)
 }
@@ -81,7 +81,7 @@ func socketed(goos string, err error) Failure {
 	case is(err, errNoRoute, errHostNoRoute, errHostDown, errNetDown, errNoAddress):
 		return Failure{Cause: NoNetwork, Silent: true, Detail: last(err).Error()}
 	case errors.Is(err, fs.ErrPermission) && opened(err, "dial"):
-		return Failure{Cause: NoNetwork, Silent: true, Detail: "this computer's firewall did not permit it"}
+		return Failure{Cause: NoNetwork, About: Firewall, Silent: true, Detail: "this computer's firewall did not permit it"}
 	case late(err), errors.Is(err, context.DeadlineExceeded):
 		return Failure{Cause: Timeout, Silent: opened(err, "dial")}
 	case is(err, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, errReset, errAborted, errBroken):

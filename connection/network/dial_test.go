@@ -87,7 +87,7 @@ func TestThroughAProxy(t *testing.T) {
 		{"the proxy asks for a pause", "http://" + peer(t, says("HTTP/1.1 503 Busy\r\nRetry-After: 9\r\n\r\n")), plain,
 			Failure{Cause: Proxy, Status: 503, After: 9 * time.Second, Detail: "HTTP 503"}},
 		{"an unknown kind", "ftp://127.0.0.1:1", plain, Failure{Cause: Proxy, Host: "127.0.0.1:1", Detail: `scheme "ftp" is not supported`}},
-		{"early bytes are kept", "http://" + early, plain, Failure{Cause: NotABackend, Suspect: true, Detail: "the answer is not HTTP"}},
+		{"early bytes are kept", "http://" + early, plain, Failure{Cause: NotABackend, About: Noise, Suspect: true, Detail: "the answer is not HTTP"}},
 	} {
 		got := upgrade(t, t.Context(), Dialer{TLS: ca.trust(), Proxy: through(t, row.proxy)}, row.target)
 		if row.want.Host == "" {
