@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listen calls hint for each rtnetlink(7) message about links, addresses and routes, until ctx ends or the socket fails.
+// listen calls hint for each rtnetlink(7) message about links, addresses, routes and rules, until ctx ends or the socket fails.
 func listen(ctx context.Context, hint func()) error {
 	// Non-blocking, so that the runtime's poller serves it and Close ends a Read.
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
@@ -20,7 +20,8 @@ func listen(ctx context.Context, hint func()) error {
 	socket := os.NewFile(uintptr(fd), "rtnetlink")
 	defer socket.Close()
 	const groups = 1<<(unix.RTNLGRP_LINK-1) | 1<<(unix.RTNLGRP_IPV4_IFADDR-1) | 1<<(unix.RTNLGRP_IPV4_ROUTE-1) |
-		1<<(unix.RTNLGRP_IPV6_IFADDR-1) | 1<<(unix.RTNLGRP_IPV6_ROUTE-1)
+		1<<(unix.RTNLGRP_IPV6_IFADDR-1) | 1<<(unix.RTNLGRP_IPV6_ROUTE-1) |
+		1<<(unix.RTNLGRP_IPV4_RULE-1) | 1<<(unix.RTNLGRP_IPV6_RULE-1)
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
 		return os.NewSyscallError("bind", err)
 	}

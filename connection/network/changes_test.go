@@ -154,6 +154,7 @@ func TestRouteTo(t *testing.T) {
 		{"app.example.com", nil, island, nil, false},
 		{"nas.local", nil, island, nil, true},
 		{"nas", nil, surroundings{}, nil, false},
+		{"app.example.com", nil, surroundings{out4: "10.8.0.2", addresses: "utun4 10.8.0.2/32"}, nil, true}, // a VPN of two halves
 		{"app.example.com", nil, surroundings{}, errors.New("no table"), true},
 	} {
 		w := ways{connect: func(string) error { return row.connect }, look: func() (surroundings, error) { return row.look, row.lookErr }}

@@ -47,16 +47,18 @@ func (w ways) to(host string) bool {
 	if err != nil {
 		return true
 	}
-	return s.route4 != "" || s.route6 != "" || reach == Nearby && s.addresses != ""
+	return s.route4+s.route6+s.out4+s.out6 != "" || reach == Nearby && s.addresses != ""
 }
 
 func connectUDP(ip string) error {
-	conn, err := net.Dial("udp", net.JoinHostPort(ip, "9"))
+	conn, err := dialUDP(ip)
 	if err == nil {
 		conn.Close()
 	}
 	return err
 }
+
+func dialUDP(ip string) (net.Conn, error) { return net.Dial("udp", net.JoinHostPort(ip, "9")) }
 
 // defaultRoute is a line of Linux's /proc/net/route or /proc/net/ipv6_route that leads everywhere.
 type defaultRoute struct {

@@ -110,6 +110,13 @@ func TestChangesOfARealNetwork(t *testing.T) {
 	require.True(t, RouteTo("app.example.com"))
 	expect("another gateway", "route replace default via 192.168.7.9")
 
+	ip("link add vpn type veth peer name vpn1", "addr add 10.8.0.2/24 dev vpn", "link set vpn up", "link set vpn1 up", "route add default via 10.8.0.1 table 52")
+	<-changes
+	expect("a VPN that routes by rules of its own", "rule add to all lookup 52 priority 5")
+	expect("and goes", "rule del priority 5")
+	ip("link del vpn")
+	<-changes
+
 	ip("neigh add 192.168.7.77 lladdr 02:00:00:00:00:01 dev v0", "link set v0 mtu 1400", "route add 10.9.0.0/16 via 192.168.7.1")
 	select {
 	case <-changes:
