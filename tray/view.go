@@ -54,6 +54,7 @@ const (
 	RowCopyID       = iota + Conversations - 1 // the last row inside RowConversation
 	RowDiagnose
 	RowSend
+	RowHint // why it cannot start at login
 	RowLogin
 	RowMuted // the system keeps notifications from being shown
 	RowAbout
@@ -69,7 +70,7 @@ func (id RowID) Checkable() bool { return id == RowLogin || id >= RowSlot && id 
 
 // Opens tells whether a line is drawn above the row. A line cannot be hidden, so each group it opens begins with a row
 // or holds one that is always shown.
-func (id RowID) Opens() bool { return id == RowConversation || id == RowLogin }
+func (id RowID) Opens() bool { return id == RowConversation || id == RowHint }
 
 // Row is one line of the menu.
 type Row struct {
@@ -99,11 +100,12 @@ type Conversation struct {
 type Prefs struct {
 	Version       string // of Handline
 	Monochrome    bool
-	Window        bool // there is a window to open
-	Outbox        bool // messages can be sent
-	LoginItem     bool // start at login can be chosen
-	AtLogin       bool // and is on
-	Muted         bool // the system shows no notifications of Handline's
+	Window        bool   // there is a window to open
+	Outbox        bool   // messages can be sent
+	LoginItem     bool   // start at login can be chosen
+	AtLogin       bool   // and is on
+	Hint          string // why it cannot be, and what to do; "" = it can
+	Muted         bool   // the system shows no notifications of Handline's
 	Conversations []Conversation
 	Notify        Notify
 }
@@ -122,6 +124,7 @@ func Render(s connection.Snapshot, p Prefs, now time.Time) View {
 		RowCopyID:       {Label: "Copy ID", Action: CopyID, Arg: s.Conversation, Disabled: s.Conversation == ""},
 		RowDiagnose:     {Label: "Open Diagnostics…", Action: Diagnose, Hidden: !p.Window},
 		RowSend:         {Label: "Send Message…", Action: Send, Hidden: !p.Outbox},
+		RowHint:         told(p.Hint),
 		RowLogin:        {Label: "Start at Login", Action: ToggleLogin, Hidden: !p.LoginItem, Checked: p.AtLogin},
 		RowMuted:        {Label: "Notifications Are Off…", Action: AllowNotices, Hidden: !p.Muted},
 		RowAbout:        {Label: cut("About Handline "+clean(p.Version), maxLabel), Action: About},

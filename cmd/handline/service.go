@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"handline/diagnostics"
 	"handline/persistence"
@@ -80,6 +81,18 @@ func (a *app) startAtLogin(ctx context.Context, on bool) error {
 		return native.OpenSettings(ctx, native.LoginSettings)
 	}
 	return err
+}
+
+// refusal is why a click on Start at Login was in vain, as the menu says it: who started the app in Finder reads no log.
+func refusal(err error) string {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return "Start at Login could not be changed: " + file.Err.Error()
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 type uninstallCmd struct {

@@ -55,4 +55,15 @@ func TestTheMenuStartsHandlineAtLogin(t *testing.T) {
 	left, err := filepath.Glob(filepath.Dir(a.login.Path()) + "/*")
 	require.NoError(t, err)
 	require.Empty(t, left)
+
+	autostart := filepath.Dir(a.login.Path())
+	require.NoError(t, os.Remove(autostart))
+	require.NoError(t, os.WriteFile(autostart, nil, 0o600), "a file stands in its way")
+	clicks <- tray.Click{Action: tray.ToggleLogin}
+	require.Equal(t, "Start at Login could not be changed: not a directory", (<-out).Hint, "the menu says why")
+	require.NoError(t, os.Remove(autostart))
+	clicks <- tray.Click{Action: tray.ToggleLogin}
+	p := <-out
+	require.True(t, p.AtLogin)
+	require.Empty(t, p.Hint)
 }

@@ -110,6 +110,7 @@ func (a *app) menu(ctx context.Context, bar tray.Bar) error {
 func (a *app) runErrands(ctx context.Context, clicks <-chan tray.Click, news <-chan connection.Snapshot, out chan tray.Prefs) {
 	prefs := a.prefs()
 	var list menuList
+	var refused string // why Start at Login was not done
 	for {
 		select {
 		case <-ctx.Done():
@@ -118,6 +119,7 @@ func (a *app) runErrands(ctx context.Context, clicks <-chan tray.Click, news <-c
 			var err error
 			if c.Action == tray.ToggleLogin {
 				err = a.startAtLogin(ctx, !prefs.AtLogin) // whatever has become of it: the user saw this tick
+				refused = refusal(err)
 			} else {
 				err = a.errand(ctx, c)
 			}
@@ -138,6 +140,9 @@ func (a *app) runErrands(ctx context.Context, clicks <-chan tray.Click, news <-c
 		found := prefs.Conversations
 		prefs = a.prefs()
 		prefs.Conversations = found
+		if refused != "" {
+			prefs.Hint = refused
+		}
 		select {
 		case <-out: // the bar has not taken the last ones, and they are old
 		default:
@@ -219,7 +224,7 @@ func (a *app) prefs() tray.Prefs {
 	n := c.Notify
 	return tray.Prefs{
 		Version: version(), Monochrome: c.Icon == "monochrome", Window: a.openWindow != nil, Outbox: a.openWindow != nil,
-		LoginItem: a.login.Offered(), AtLogin: a.login.On(), Muted: a.muted.Load(),
+		LoginItem: a.login.Offered(), AtLogin: a.login.On(), Hint: a.login.Hint(), Muted: a.muted.Load(),
 		Notify: tray.Notify{Waiting: n.AgentWaiting, Finished: n.AgentFinished, Failed: n.AgentFailed, Outage: n.Outage, Recovery: n.Restored},
 	}
 }

@@ -22,16 +22,19 @@ func bundleAdvice(goos, exe string) string {
 		return ""
 	case Bundle(exe) == "": // macOS 26 shows none
 		return "macOS shows no menu-bar icon for a program outside of an app bundle: run `make app` and open Handline.app."
-	case passing(exe):
-		return "Handline runs from a disk image or a temporary place: move it to Applications, and open it there."
 	}
-	return ""
+	return passing(exe)
 }
 
-// passing says whether a program lies where it will not stay: on a mounted image, or where macOS runs a downloaded app
-// that nobody has moved yet (app translocation).
-func passing(exe string) bool {
-	return strings.HasPrefix(exe, "/Volumes/") || strings.Contains(exe, "/AppTranslocation/")
+// passing says why a program of macOS will not stay where it lies, and what to do, short enough for a menu; "" if it will.
+func passing(exe string) string {
+	switch {
+	case strings.HasPrefix(exe, "/Volumes/"):
+		return "Handline runs from a disk image: move it to Applications."
+	case strings.Contains(exe, "/AppTranslocation/"): // where macOS runs a downloaded app that nobody has moved yet
+		return "Handline runs as a passing copy: move it to Applications."
+	}
+	return ""
 }
 
 // Bundle is the app bundle that exe is the program of, "" if none.

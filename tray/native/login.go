@@ -63,6 +63,14 @@ func NewLoginItem() (LoginItem, error) {
 // Offered says whether this system has login items of a kind that Handline knows.
 func (l LoginItem) Offered() bool { return l.goos == "darwin" || l.goos == "linux" }
 
+// Hint is why this program cannot start at login from where it lies, and what to do; "" if it can.
+func (l LoginItem) Hint() string {
+	if l.goos != "darwin" {
+		return ""
+	}
+	return passing(l.program)
+}
+
 // Path is the user's own file.
 func (l LoginItem) Path() string {
 	if l.goos == "darwin" {
@@ -150,8 +158,8 @@ func (l LoginItem) Install() error {
 	case l.goos == "linux":
 		return l.write(entry(l.program))
 	}
-	if passing(l.program) {
-		return errors.New("Handline has no lasting place yet; move it to Applications and open it there")
+	if why := l.Hint(); why != "" {
+		return errors.New(why)
 	}
 	return l.write(agent(l.program))
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -141,7 +142,12 @@ func TestAPassingPlaceGetsNoAgent(t *testing.T) {
 		l := newItem(t, "darwin", dir+"/Handline.app/Contents/MacOS/handline")
 		require.ErrorContains(t, l.Install(), "move it to Applications")
 		require.NoFileExists(t, l.Path())
+		require.EqualError(t, l.Install(), l.Hint(), "the menu says the same")
+		require.LessOrEqual(t, utf8.RuneCountInString(l.Hint()), 60, "whole")
+		l.goos = "linux"
+		require.Empty(t, l.Hint())
 	}
+	require.Empty(t, newItem(t, "darwin", "/Applications/Handline.app/Contents/MacOS/handline").Hint())
 }
 
 func TestTheAgentIsWellFormed(t *testing.T) {
