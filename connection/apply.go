@@ -138,6 +138,10 @@ func refused(e wire.Event) network.Failure {
 	switch {
 	case e.Auth:
 		f.Cause, f.Verdict = network.Auth, network.Final
+	case e.Barred:
+		f.Cause, f.Verdict = network.Forbidden, network.Final
+	case e.Nowhere:
+		f.Cause, f.About, f.Verdict = network.NotABackend, network.NoNamespace, network.Final
 	case e.Outdated:
 		f.Cause, f.Verdict = network.Protocol, network.Final
 	case e.Final:

@@ -101,3 +101,39 @@ func hears(t *testing.T, target wire.Target, serve func(*websocket.Conn)) (m *Ma
 		<-served
 	}
 }
+
+// What a Socket.IO server says instead of yes, and what becomes of the line.
+func TestARefusalIsToldAsWhatItIs(t *testing.T) {
+	for said, want := range map[string]network.Failure{
+		"User u is not allowed to join conversation c1": {Cause: network.Forbidden, Verdict: network.Final},
+		"Invalid namespace":                             {Cause: network.NotABackend, About: network.NoNamespace, Verdict: network.Final},
+		"Unable to connect":                             {Cause: network.NotABackend, About: network.NoNamespace, Verdict: network.Final},
+		"invalid_session_api_key":                       {Cause: network.Auth, Verdict: network.Final},
+		"No conversation_id in query params":            {Cause: network.Gone, Verdict: network.Final},
+		"the database is busy":                          {Cause: network.Unavailable},
+	} {
+		t.Run(said, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				target := wire.Target{Server: "http://hands.example", Dialect: wire.SocketIO, Conversation: "c1"}
+				m, pipe, stop := hears(t, target, func(ws *websocket.Conn) {
+					_ = ws.WriteMessage(websocket.TextMessage, []byte(`0{"sid":"s"}`))
+					_, _, _ = ws.ReadMessage()
+					_ = ws.WriteMessage(websocket.TextMessage, []byte(`44{"message":"`+said+`"}`))
+					for { // the transport stays open, and the client has to close it
+						if _, _, err := ws.ReadMessage(); err != nil {
+							return
+						}
+					}
+				})
+				defer stop()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				s := m.Snapshot()
+				want.Detail = said
+				require.Equal(t, Explain(want, target.Server), s.Cause)
+				require.Equal(t, want.Verdict == network.Final, s.Phase == Stuck)
+				require.Equal(t, want.Verdict == network.Final, len(pipe.Dials()) == 1)
+			})
+		})
+	}
+}

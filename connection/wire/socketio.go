@@ -339,9 +339,13 @@ func refusal(body []byte) Event {
 		return false
 	}
 	switch {
+	case low == "invalid namespace", low == "unable to connect": // how npm's server and python-socketio say it
+		e.Nowhere, e.Final = true, true
+	case has("not allowed", "forbidden"): // first: who is not allowed may be called anything
+		e.Barred, e.Final = true, true
 	case has("api_key", "api key", "auth", "token", "credential", "session$timeout"):
 		e.Auth, e.Final = true, true
-	case has("not allowed", "forbidden", "no conversation", "not found"):
+	case has("no conversation", "not found"):
 		e.Final = true
 	}
 	return e

@@ -154,6 +154,8 @@ func told(e Event) []string {
 	add("reason", fmt.Sprintf("%q", e.Reason), e.Reason == "")
 	add("final", true, !e.Final)
 	add("auth", true, !e.Auth)
+	add("barred", true, !e.Barred)
+	add("nowhere", true, !e.Nowhere)
 	add("busy", true, !e.Busy)
 	add("vague", true, !e.Vague)
 	add("outdated", true, !e.Outdated)

@@ -122,6 +122,8 @@ type Event struct {
 	Reason   string
 	Final    bool
 	Auth     bool // Refused because of the key
+	Barred   bool // Refused because this key may not join this conversation
+	Nowhere  bool // Refused because the server does not know the namespace
 	Busy     bool // Rejected for now alone: the peer is busy with another message
 	Vague    bool // Rejected, and nothing says of what: most likely of the message in flight
 	Outdated bool // Refused because of the protocol's version
