@@ -93,7 +93,7 @@ type View struct {
 // Conversation is one entry of the conversation menu.
 type Conversation struct {
 	ID, Title string
-	State     string // the server's word, "" where unknown
+	State     string // running, asleep or "" (unknown)
 }
 
 // Prefs is what the view depends on besides the line. The zero value hides all that is not built or not wanted.

@@ -86,7 +86,7 @@ func life() []struct {
 func everything() Prefs {
 	return Prefs{Version: "0.1", Window: true, Outbox: true, LoginItem: true, AtLogin: true, Muted: true,
 		Hint: "Handline runs from a disk image: move it to Applications.", Conversations: []Conversation{
-			{ID: "c-81f2", Title: "Fix the flaky test", State: "running"}, {ID: "c-7700", State: "paused"},
+			{ID: "c-81f2", Title: "Fix the flaky test", State: "running"}, {ID: "c-7700", State: "asleep"},
 		}}
 }
 

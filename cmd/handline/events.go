@@ -84,12 +84,16 @@ func (k conversationsCmd) Run(c *console) error {
 }
 
 func (c *console) conversation(v diagnostics.Conversation) {
-	state := ""
+	row(c.out, v.ID, standingOf(v.Running, v.Asleep), v.Title)
+}
+
+// standingOf is what lists say of a conversation; the window's (conversations.js) says the same.
+func standingOf(running, asleep bool) string {
 	switch {
-	case v.Running:
-		state = "running"
-	case v.Asleep:
-		state = "asleep"
+	case running:
+		return "running"
+	case asleep:
+		return "asleep"
 	}
-	row(c.out, v.ID, state, v.Title)
+	return ""
 }

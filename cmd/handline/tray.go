@@ -213,7 +213,7 @@ func (a *app) listForMenu(ctx context.Context) []tray.Conversation {
 	}
 	var list []tray.Conversation
 	for _, c := range found {
-		list = append(list, tray.Conversation{ID: c.ID, Title: c.Title, State: connection.AgentWords(string(c.State))})
+		list = append(list, tray.Conversation{ID: c.ID, Title: c.Title, State: standingOf(c.Running, c.Asleep)})
 	}
 	return list
 }

@@ -12,8 +12,26 @@ import (
 	"handline/connection"
 	"handline/connection/demo"
 	"handline/diagnostics"
+	"handline/persistence"
 	"handline/tray"
 )
+
+// The menu and the command line have one word for a conversation.
+func TestTheMenuSaysWhichConversationsRun(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, demo.Options{Mood: demo.Quiet}, func(v *persistence.Config) { connected(v); v.ConnectAtLaunch = "never" })
+	for mood, want := range map[demo.Mood]string{demo.Quiet: "running", demo.Asleep: "asleep"} {
+		s.server.SetMood(mood)
+		menu := s.app.listForMenu(t.Context())
+		require.NotEmpty(t, menu)
+		require.Equal(t, want, menu[0].State)
+		list, err := s.app.conversations(t.Context())
+		require.NoError(t, err)
+		var out bytes.Buffer
+		(&console{out: &out}).conversation(list[0])
+		require.Contains(t, out.String(), menu[0].ID+"\t"+want+"\t")
+	}
+}
 
 // What was told stays in the timeline, where nobody has to be quick to read it: once, and nothing of what was said.
 func TestWhatWasToldIsKept(t *testing.T) {
