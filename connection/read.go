@@ -128,12 +128,18 @@ func (b *badFrames) note(now time.Time) (mad bool) {
 	return b.count >= 10
 }
 
-// sample is a frame's start for the log: 200 bytes, with every quoted text blotted out.
+// sample is a frame's start for the log: 200 bytes, with every quoted text blotted out. A quote that is escaped ends none.
 func sample(frame []byte) string {
 	var sb strings.Builder
-	quoted := false
+	quoted, escaped := false, false
 	for _, c := range bytes.ToValidUTF8(frame[:min(len(frame), 200)], nil) {
 		switch {
+		case escaped:
+			escaped = false
+			sb.WriteByte('.')
+		case quoted && c == '\\':
+			escaped = true
+			sb.WriteByte('.')
 		case c == '"':
 			quoted = !quoted
 			sb.WriteByte(c)
