@@ -63,6 +63,9 @@ func notTaken(err error) error {
 		return &Problem{http.StatusInsufficientStorage, "outbox-full", "The outbox is full",
 			fmt.Sprintf("It holds %d messages, or %d KB of text.", persistence.MostMessages, persistence.MostTextBytes/1000),
 			"Connect so that they can go out, or discard some."}
+	case errors.Is(err, persistence.ErrNewer):
+		return &Problem{http.StatusConflict, "not-stored", "The message could not be stored",
+			"A newer Handline wrote what is kept here, so this one only reads it.", "Update Handline, then send it again."}
 	}
 	return &Problem{http.StatusInsufficientStorage, "not-stored", "The message could not be stored",
 		fmt.Sprintf("It was not sent: %v.", err), "Make room on the disk, then send it again."}

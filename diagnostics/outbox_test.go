@@ -3,6 +3,7 @@ package diagnostics_test
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -98,6 +99,7 @@ func TestAMessageThatIsNotTakenSaysWhy(t *testing.T) {
 		{"more than any request", strings.Repeat("x", 7<<20), nil, 413, "too-large"},
 		{"a full outbox", "x", persistence.ErrOutboxFull, 507, "outbox-full"},
 		{"a full disk", "x", errors.New("no space left on device"), 507, "not-stored"},
+		{"a newer Handline's state", "x", fmt.Errorf("saving the state: %w", persistence.ErrNewer), 409, "not-stored"},
 	} {
 		shelf.breaks(c.wrong)
 		_, err := s.Send(t.Context(), c.text)
@@ -106,6 +108,7 @@ func TestAMessageThatIsNotTakenSaysWhy(t *testing.T) {
 		require.Equal(t, c.status, p.Status, c.name)
 		require.Equal(t, c.code, p.Code, c.name)
 		require.NotEmpty(t, p.Text, c.name)
+		require.Equal(t, errors.Is(c.wrong, persistence.ErrNewer), p.Advice == "Update Handline, then send it again.", c.name)
 		if p.Code == "too-large" || p.Code == "outbox-full" {
 			require.Regexp(t, `\d KB`, p.Means, "%s: it names the limit", c.name)
 		}
