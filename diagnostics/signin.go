@@ -72,19 +72,24 @@ func (s *SignIns) begin(ctx context.Context) (SignIn, error) {
 	return s.now, nil
 }
 
-// wait brings a login to its end.
+// wait brings a login to its end. A cancelled context says that it was given up, which nobody needs to be told of; one
+// whose deadline has passed, that the code is worth nothing any more.
 func (s *SignIns) wait(ctx context.Context, server string, login backend.Login) {
+	givenUp := func() bool { return errors.Is(ctx.Err(), context.Canceled) }
 	key, err := s.Await(ctx, login)
-	if ctx.Err() != nil {
-		return // given up
+	if givenUp() {
+		return
 	}
 	if err == nil {
 		err = s.Store(ctx, server, key)
 	}
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = backend.ErrLoginExpired
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case ctx.Err() != nil:
+	case givenUp():
 	case err != nil:
 		s.now, s.stop = SignIn{Offered: true, State: "failed", Error: ProblemOf(SignInProblem(err), server)}, nil
 	default:

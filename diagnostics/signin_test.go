@@ -114,6 +114,15 @@ func TestALoginThatGivesNoKeySaysWhy(t *testing.T) {
 		time.Sleep(11 * time.Minute) // nobody says yes
 		s, _ := d.ask(t, "GET")
 		require.Equal(t, "expired", s.Error.Code)
+		d.logins.Await = func(ctx context.Context, _ backend.Login) (string, error) {
+			<-ctx.Done() // a request that hangs until there is no time left for another
+			return "", ctx.Err()
+		}
+		_, _ = d.ask(t, "POST")
+		time.Sleep(12 * time.Minute)
+		s, _ = d.ask(t, "GET")
+		require.Equal(t, "failed", s.State)
+		require.Equal(t, "expired", s.Error.Code)
 		d.begins = network.Failure{Cause: network.NotABackend, Verdict: network.Final}
 		_, p := d.ask(t, "POST")
 		require.Equal(t, "no-login", p.Code)
