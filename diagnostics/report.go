@@ -122,15 +122,15 @@ func allowed(c persistence.Config) map[string]any {
 		names = append(names, name)
 	}
 	return map[string]any{
-		"version": c.Version, "server": origin(c.Server), "conversation": c.Conversation, "dialect": c.Dialect,
+		"version": c.Version, "server": bare(c.Server), "conversation": c.Conversation, "dialect": c.Dialect,
 		"params": sorted(names), "path": c.Path, "namespace": c.Namespace, "connectAtLaunch": c.ConnectAtLaunch,
 		"allowPlaintext": c.AllowPlaintext, "retry": c.Retry, "heartbeat": c.Heartbeat, "notify": c.Notify, "icon": c.Icon,
-		"iconClick": c.IconClick, "probe": origin(c.Probe), "proxy": origin(c.Proxy), "compression": c.Compression,
+		"iconClick": c.IconClick, "probe": bare(c.Probe), "proxy": bare(c.Proxy), "compression": c.Compression,
 	}
 }
 
-// origin is scheme, host and path of an address, or the word that stands in its place.
-func origin(address string) string {
+// bare is scheme, host and path of an address, or the word that stands in its place.
+func bare(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return blot

@@ -124,7 +124,7 @@ func (r *Rounds) leave(n *round) {
 
 // entry is what the timeline keeps of a report: one sentence, which reads as the line's own do.
 func entry(r Report) persistence.Entry {
-	e := persistence.Entry{At: r.At, Kind: "diagnosis", Text: "Diagnosis: " + r.Summary, Server: identity(r.Server)}
+	e := persistence.Entry{At: r.At, Kind: "diagnosis", Text: "Diagnosis: " + r.Summary, Server: persistence.Origin(r.Server)}
 	if f, failed := r.Worst(); failed {
 		e.Text, e.Cause = "Diagnosis: "+f.Saw, string(f.Code)
 	}

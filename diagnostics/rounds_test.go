@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"handline/connection/network"
+	"handline/connection/wire"
 	"handline/diagnostics"
 	"handline/persistence"
 )
@@ -53,6 +54,13 @@ func (s *slow) examine(ctx context.Context, each func(diagnostics.Finding)) diag
 
 func (s *slow) rounds() *diagnostics.Rounds {
 	return diagnostics.NewRounds(s.examine, func(e persistence.Entry) { s.notes = append(s.notes, e) })
+}
+
+// The timeline names a server as its key and its cursors do.
+func TestOneRuleSaysWhichServerItIs(t *testing.T) {
+	for _, server := range []string{"", "http://127.0.0.1:3000", "https://openhands.example/prefix", "http://[::1]:3000", "nothing", "http://%zz"} {
+		require.Equal(t, wire.Target{Server: server}.Identity(), persistence.Origin(server), server)
+	}
 }
 
 func TestALatecomerHearsEverything(t *testing.T) {

@@ -2,7 +2,6 @@ package diagnostics
 
 import (
 	"math"
-	"net/url"
 	"slices"
 	"time"
 
@@ -162,13 +161,4 @@ func rank(sorted []time.Duration, share float64) time.Duration {
 		return 0
 	}
 	return sorted[int(math.Ceil(share*float64(len(sorted))))-1]
-}
-
-// identity is a server's scheme and host, by which the timeline names it.
-func identity(server string) string {
-	u, err := url.Parse(server)
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
 }

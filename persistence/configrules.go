@@ -64,8 +64,9 @@ func cleanHost(u *url.URL) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// origin is the identity of a server that ParseServer has cleaned: what its key and cursors hang on.
-func origin(server string) string {
+// Origin is the identity of a server that ParseServer has cleaned: what its key and cursors hang on. It is "" for an
+// address without a host.
+func Origin(server string) string {
 	u, err := url.Parse(server)
 	if err != nil || u.Host == "" {
 		return ""
@@ -135,6 +136,9 @@ func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsContro
 // isKeyName spots query parameters that carry a secret.
 func isKeyName(name string) bool {
 	n := strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
+	if slices.Contains([]string{"key", "passwd", "pwd", "jwt"}, n) { // as ends of words they are harmless: monkey
+		return true
+	}
 	return slices.ContainsFunc([]string{"apikey", "token", "password", "secret", "authorization", "auth"}, func(s string) bool {
 		return n == s || strings.HasSuffix(n, s)
 	})

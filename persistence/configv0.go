@@ -73,7 +73,7 @@ func migrateV0(b []byte) (Migrated, error) {
 	if err := m.Config.settle(nil); err != nil {
 		return Migrated{}, fmt.Errorf("version 0: %w", err)
 	}
-	m.Identity = origin(m.Config.Server)
+	m.Identity = Origin(m.Config.Server)
 	return m, nil
 }
 

@@ -71,13 +71,3 @@ func TestOutboxIsBounded(t *testing.T) {
 	require.NoError(t, s.Write(Batch{Drop: []Message{half}}))
 	enqueue(t, s, message("c", "x"))
 }
-
-func TestForgetEmptiesTheOutboxOfOneServer(t *testing.T) {
-	s := openTest(t, filepath.Join(t.TempDir(), "state.db"))
-	enqueue(t, s, message("c", "x"))
-	other := message("c", "y")
-	other.Identity = server + "0"
-	other = enqueue(t, s, other)
-	require.NoError(t, s.Forget(server))
-	require.Equal(t, []Message{other}, outboxOf(t, s))
-}

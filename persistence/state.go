@@ -243,23 +243,3 @@ func (s *State) update(f func(tx *bolt.Tx) error) error {
 	}
 	return nil
 }
-
-// Forget removes what hangs on a server's identity: cursors, and messages that wait to be sent.
-func (s *State) Forget(identity string) error {
-	prefix := cursorKey(identity, "")
-	return s.update(func(tx *bolt.Tx) error {
-		for _, name := range []string{cursorsBucket, outboxBucket} {
-			b := tx.Bucket([]byte(name))
-			if b == nil {
-				continue
-			}
-			c := b.Cursor()
-			for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
-				if err := c.Delete(); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-}

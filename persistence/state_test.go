@@ -59,24 +59,24 @@ func TestStateKeeps(t *testing.T) {
 }
 
 // Cursors hang on the server and the conversation, and nothing else of either is found.
-func TestStateForget(t *testing.T) {
+func TestStateCursors(t *testing.T) {
 	s := openTest(t, filepath.Join(t.TempDir(), "state.db"))
-	for _, identity := range []string{server, server + "0", "http://127.0.0.1"} {
-		for _, conversation := range []string{"", "a", "b"} {
+	identities, conversations := []string{server, server + "0", "http://127.0.0.1"}, []string{"", "a", "b"}
+	for _, identity := range identities {
+		for _, conversation := range conversations {
 			require.NoError(t, s.Write(Batch{Identity: identity, Conversation: conversation, Cursor: &Cursor{At: identity + conversation}}))
 		}
 	}
-	require.NoError(t, s.Forget(server))
-	for _, conversation := range []string{"", "a", "b"} {
-		c, err := s.Cursor(server, conversation)
-		require.NoError(t, err)
-		require.Equal(t, Cursor{}, c)
-		for _, other := range []string{server + "0", "http://127.0.0.1"} {
-			c, err := s.Cursor(other, conversation)
+	for _, identity := range identities {
+		for _, conversation := range conversations {
+			c, err := s.Cursor(identity, conversation)
 			require.NoError(t, err)
-			require.Equal(t, other+conversation, c.At)
+			require.Equal(t, identity+conversation, c.At)
 		}
 	}
+	c, err := s.Cursor(server, "c")
+	require.NoError(t, err)
+	require.Equal(t, Cursor{}, c)
 }
 
 func TestStateTimeline(t *testing.T) {
@@ -152,7 +152,8 @@ func TestStateNewer(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "41", c.At)
 	require.ErrorIs(t, s.Write(place("42")), ErrNewer)
-	require.ErrorIs(t, s.Forget(server), ErrNewer)
+	_, err = s.Enqueue(Message{Identity: server, Text: "x"})
+	require.ErrorIs(t, err, ErrNewer)
 }
 
 func TestStateHeldByAnother(t *testing.T) {
