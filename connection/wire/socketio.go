@@ -196,7 +196,10 @@ func (c *socketIO) event(e *Event, ack, body []byte, attachments int) error {
 		return fmt.Errorf("reading Socket.IO event: %w", errBroken)
 	}
 	if attachments > 0 {
-		c.waiting, c.partial = attachments, Event{Kind: Message, Name: bytes.Clone(e.Name), Body: bytes.Clone(e.Body)}
+		c.waiting, c.partial = attachments, *e
+		p := &c.partial
+		p.ID, p.Cursor, p.Name, p.Body = bytes.Clone(e.ID), bytes.Clone(e.Cursor), bytes.Clone(e.Name), bytes.Clone(e.Body)
+		p.Reply = bytes.Clone(e.Reply) // an ack, once the whole event is here
 		*e = Event{}
 	}
 	return nil
