@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"handline/connection"
 	"handline/connection/backend"
@@ -52,9 +51,9 @@ func (s spoken) Handle(_ context.Context, r slog.Record) error {
 // menu shows the line on the bar and does what is clicked, until ctx ends.
 func (a *app) menu(ctx context.Context, bar tray.Bar) error {
 	errands := make(chan tray.Click, 8)
+	told := make(chan persistence.Entry, 8)
 	prefs := make(chan tray.Prefs, 1)
 	news := make(chan connection.Snapshot)
-	told := make(chan persistence.Entry, 8)
 	o := tray.Options{Prefs: a.prefs(), Changed: prefs, Woke: a.woke, Act: func(c tray.Click) {
 		if c.Action == tray.Quit {
 			a.askToQuit()
@@ -70,39 +69,21 @@ func (a *app) menu(ctx context.Context, bar tray.Bar) error {
 		default: // the disk hangs: a hole in the timeline is better than an icon that does
 		}
 	}}
-	var parts errgroup.Group
-	parts.Go(func() error {
-		tray.Run(ctx, bar, tray.Line{Watch: a.line.Watch, Do: a.line.Do}, o)
-		return nil
-	})
-	parts.Go(func() error {
+	var parts sync.WaitGroup
+	parts.Go(func() { tray.Run(ctx, bar, tray.Line{Watch: a.line.Watch, Do: a.line.Do}, o) })
+	parts.Go(func() {
 		for s := range a.line.Watch(ctx) {
 			select {
 			case news <- s:
 			case <-ctx.Done():
 			}
 		}
-		return nil
 	})
-	parts.Go(func() error {
-		a.runErrands(ctx, errands, news, prefs)
-		return nil
-	})
-	parts.Go(func() error {
-		a.askToNotify(ctx)
-		return nil
-	})
-	parts.Go(func() error {
-		for {
-			select {
-			case e := <-told:
-				a.remember(e)
-			case <-ctx.Done():
-				return nil
-			}
-		}
-	})
-	return parts.Wait()
+	parts.Go(func() { a.runErrands(ctx, errands, news, prefs) })
+	parts.Go(func() { a.askToNotify(ctx) })
+	parts.Go(func() { a.rememberAll(ctx, told) })
+	parts.Wait()
+	return nil
 }
 
 // runErrands does, one after the other, what may take time: clicks that need more than the line, and asking for the
