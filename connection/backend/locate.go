@@ -33,7 +33,9 @@ func (c *Client) Locate(ctx context.Context, t wire.Target, key string, wake boo
 	}
 	p, err := c.place(ctx, base, s, t, key, wake)
 	if err != nil {
-		c.doubt(base, err)
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			c.doubt(base, err)
+		}
 		return wire.Place{}, err
 	}
 	p.Origin = t.Identity()
@@ -61,8 +63,13 @@ func (c *Client) place(ctx context.Context, base *url.URL, s Server, t wire.Targ
 }
 
 // doubt forgets what a server was known to be when it no longer answers like it: another one may have taken its place.
+// Silence is the network's: where nothing answers, nothing is known to have changed.
 func (c *Client) doubt(base *url.URL, err error) {
-	switch asFailure(err).Cause {
+	f := asFailure(err)
+	if f.Silent {
+		return
+	}
+	switch f.Cause {
 	case network.Gone, network.Asleep, network.Auth, network.Forbidden, network.Throttled, network.NotSetUp, network.Plaintext:
 	default:
 		c.forget(base)

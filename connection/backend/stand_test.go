@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -170,6 +171,40 @@ func TestAKnownServerIsAskedOneQuestionADial(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, wire.Events, p.Dialect)
 	require.Equal(t, wire.AgentWorking, p.Agent)
+}
+
+// A network that goes and comes back says nothing about the server: what it is need not be asked again.
+func TestASilentNetworkForgetsNothing(t *testing.T) {
+	s := v0Stand(t)
+	var down error // of the next dials
+	c := &Client{Dialer: network.Dialer{Raw: func(ctx context.Context, kind, address string) (net.Conn, error) {
+		if down != nil {
+			return nil, down
+		}
+		return new(net.Dialer).DialContext(ctx, kind, address)
+	}}}
+	locate := func(ctx context.Context) error {
+		_, err := c.Locate(ctx, s.target("run"), "k", false)
+		return err
+	}
+	require.NoError(t, locate(t.Context()))
+	require.Greater(t, len(s.requests()), 1)
+	for _, down = range []error{syscall.ENETUNREACH, &net.DNSError{IsTimeout: true}, &net.DNSError{IsNotFound: true}, syscall.ETIMEDOUT, context.Canceled} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if down == context.Canceled {
+			cancel()
+		}
+		require.Error(t, locate(ctx))
+		cancel()
+		down = nil
+		require.NoError(t, locate(t.Context()))
+		require.Equal(t, []string{"GET /api/conversations/run"}, s.requests())
+	}
+	down = syscall.ECONNREFUSED // another server may come up there
+	require.Error(t, locate(t.Context()))
+	down = nil
+	require.NoError(t, locate(t.Context()))
+	require.Greater(t, len(s.requests()), 1)
 }
 
 func TestV0HistoryPagesByIDs(t *testing.T) {
