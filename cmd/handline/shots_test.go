@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ func TestPictures(t *testing.T) {
 		t.Skip("HANDLINE_PICTURES names no directory")
 	}
 	b := newBrowser(t)
-	s := newScene(t, demo.Options{}, func(v *persistence.Config) {
+	s := newScene(t, demo.Options{Titles: []string{"Fix the flaky test", "Write the release notes"}}, func(v *persistence.Config) {
 		connected(v)
 		v.Retry, v.Heartbeat = persistence.Default().Retry, persistence.Default().Heartbeat
 	})
@@ -32,10 +33,19 @@ func TestPictures(t *testing.T) {
 		State: connection.Held, Text: "Please also bring the changelog up to date.", Why: "It waited for more than an hour."})
 	s.start()
 	s.latency.Store(int64(42 * time.Millisecond))
+	require.Eventually(t, func() bool { return s.app.line.Snapshot().Quality != "" }, patience, tick)
 	tab := s.enter(b, "")
 	tab.size(1000, 740)
 	tab.do("Emulation.setScrollbarsHidden", map[string]any{"hidden": true}) // as on a Mac with a trackpad
-	tab.status("connected")
+	tab.do("Emulation.setUserAgentOverride", map[string]any{"userAgent": "Handline", "platform": "MacIntel"})
+	tab.eval("window.old = true; location.reload()", nil)
+	tab.until("!window.old && " + ready)
+	tab.eval(`window.fetch = (ask => async (path, o) => { // this start is no part of the day
+		const res = await ask(path, o);
+		if (!path.startsWith("v1/timeline")) return res;
+		const entries = (await res.json()).entries.filter(e => Date.now() - new Date(e.at) > 120e3);
+		return new Response(JSON.stringify({entries}), {headers: res.headers});
+	})(window.fetch)`, nil)
 	tab.eval(`import('./spark.js').then(m => {
 		const now = Date.now();
 		let seed = 7;
@@ -46,33 +56,32 @@ func TestPictures(t *testing.T) {
 			m.keep({status: down ? "reconnecting" : "connected", rtt_ms: ms}, at);
 		}
 	})`, nil)
-	for _, scheme := range []string{"light", "dark"} {
-		tab.scheme(scheme)
-		for _, pane := range []string{"overview", "diagnostics", "activity", "settings"} {
-			tab.pane(pane)
-			switch {
-			case pane == "diagnostics" && scheme == "light":
-				s.mood(demo.Refusing)
-				tab.click("[data-is=run]")
-				tab.until("document.querySelector('[data-is=summary]').textContent.includes('Authentication failed')")
-				s.mood(demo.Steady)
-				s.do(connection.KeyChanged{})
-				tab.until("document.querySelector('#nav-state').dataset.state === 'connected'")
-			case pane == "activity" && scheme == "light":
-				tab.write("Fix the flaky test in the parser package, and tell me why it was flaky.")
-				tab.message("Fix the flaky", "Confirmed")
-				tab.enter("#message", "Then open a pull request with a short description.")
-				fallthrough
-			case pane == "activity":
-				tab.until("document.querySelector('#activity li > span')?.textContent.startsWith('Connected')")
-			case pane == "settings":
-				tab.until("document.querySelectorAll('#f-talk option').length > 2")
-			case pane == "overview":
-				tab.until("document.querySelector('[data-is=today]').textContent.includes('connected')")
-				tab.until("/Excellent, .*heard/.test(document.querySelector('[data-is=facts]').textContent) && document.querySelector('[data-is=agent]').textContent !== 'Not known'")
-			}
-			tab.eval("document.activeElement.blur()", nil)
+	for _, pane := range []string{"overview", "activity", "settings", "diagnostics"} { // the last one cuts the line
+		tab.pane(pane)
+		switch pane {
+		case "overview":
+			tab.until("document.querySelector('[data-is=today]').textContent.includes('connected')")
+			tab.until("/Excellent, .*heard/.test(document.querySelector('[data-is=facts]').textContent) && document.querySelector('[data-is=agent]').textContent !== 'Not known'")
+		case "activity":
+			tab.write("Fix the flaky test in the parser package, and tell me why it was flaky.")
+			tab.message("Fix the flaky", "Confirmed")
+			tab.enter("#message", "Then open a pull request with a short description.")
+			tab.until("document.querySelectorAll('#activity .day li').length > 5")
+		case "settings":
+			tab.until("document.querySelectorAll('#f-talk option').length > 2 && " + hasList)
+		case "diagnostics":
+			s.mood(demo.Refusing)
+			tab.click("[data-is=run]")
+			tab.until("document.querySelector('[data-is=summary]').textContent.includes('Authentication failed')")
+			tab.until("document.querySelector('#nav-state').dataset.state === 'error'")
+		}
+		tab.eval("document.activeElement.blur()", nil)
+		for _, scheme := range []string{"light", "dark"} {
+			tab.scheme(scheme)
 			tab.rest()
+			if pane == "overview" {
+				tab.sinceTheGap(s)
+			}
 			path := filepath.Join(dir, fmt.Sprintf("window-%s-%s.png", pane, scheme))
 			tab.shoot(path)
 			info, err := os.Stat(path)
@@ -80,6 +89,16 @@ func TestPictures(t *testing.T) {
 			require.Less(t, info.Size(), int64(200<<10), path)
 		}
 	}
+}
+
+// sinceTheGap shows the line as if it were up since the gap in the chart.
+func (t *tab) sinceTheGap(s *scene) {
+	t.t.Helper()
+	snap := s.app.line.Snapshot()
+	snap.Since, snap.LastHeard = time.Now().Add(-331*time.Second), time.Now().Add(-4*time.Second)
+	raw, err := json.Marshal(snap)
+	require.NoError(t.t, err)
+	t.eval(fmt.Sprintf("import('./overview.js').then(o => o.update(%s))", raw), nil)
 }
 
 // workingDay is a timeline of this morning.

@@ -41,6 +41,8 @@ type Options struct {
 	// Conversations that exist from the start; things happen in the first, which is running, the others are stopped.
 	// nil: one, with a fixed id.
 	Conversations []string
+	// Titles of the conversations, in their order. Where there is none, it is "Demo 1" and so on.
+	Titles []string
 	// Version of the server; it decides what a client may use. "" = 1.6.0, 1.46.0 (agent-server) or 0.2.0 (voice-code).
 	Version string
 	// Mood to begin with.
@@ -114,7 +116,11 @@ func New(o Options) *Server {
 	}
 	s.speak = s.dialect()
 	for i, id := range o.Conversations {
-		s.talks = append(s.talks, &conversation{id: id, title: fmt.Sprintf("Demo %d", i+1), running: i == 0, state: waiting})
+		title := fmt.Sprintf("Demo %d", i+1)
+		if i < len(o.Titles) {
+			title = o.Titles[i]
+		}
+		s.talks = append(s.talks, &conversation{id: id, title: title, running: i == 0, state: waiting})
 	}
 	s.main = s.talks[0]
 	s.http = &http.Server{
