@@ -13,6 +13,7 @@ version=${2:?usage: build/bundle.sh OUT VERSION}
 case $version in
 *[!0-9.]* | '') echo "bundle: version $version: only digits and dots" >&2; exit 2 ;;
 esac
+command -v zip >/dev/null 2>&1 || { echo "bundle: zip is not installed" >&2; exit 1; }
 here=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$out"
 out=$(cd "$out" && pwd)

@@ -24,7 +24,7 @@ line='handline/connection'
 step go test, with the race detector
 # shellcheck disable=SC2046 # no package has a space in its path
 go test -race -timeout 20m $(go list ./... | grep -vE "$whole" | grep -vx "$line")
-HANDLINE_SCRIPTS=60 HANDLINE_CUTS=20 go test -race -short -timeout 20m "$line"
+HANDLINE_SCRIPTS=120 HANDLINE_CUTS=20 go test -race -short -timeout 20m "$line"
 
 step the line, in full
 go test -timeout 20m "$line"
