@@ -86,25 +86,16 @@ func (s *session) classify(err error) network.Failure {
 	return network.Classify(err, u, nil, nil)
 }
 
-// open dials and upgrades. gorilla obeys a cancelled context only until the connection stands, so the connection itself
-// is closed then, until the upgrade is done.
+// open dials and upgrades.
 func (s *session) open(ctx context.Context) (*websocket.Conn, *network.Failure) {
 	address, header := s.codec.Request(s.place.Base)
-	stop := func() bool { return true }
-	defer func() { stop() }()
-	connect := func(dctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := s.opt.Dialer.Dial(dctx, address)
-		if err != nil {
-			return nil, err
-		}
-		stop = context.AfterFunc(ctx, func() { conn.Close() })
-		s.line = &line{Conn: brief{conn}}
-		return s.line, nil
-	}
-	ws, res, err := (&websocket.Dialer{
-		NetDialContext: connect, NetDialTLSContext: connect, HandshakeTimeout: s.connect + upgradeTime,
-		ReadBufferSize: readBuffer, WriteBufferSize: 4 << 10, EnableCompression: s.opt.Compress != nil && s.opt.Compress(address),
-	}).DialContext(ctx, address.String(), header)
+	ws, res, err := s.opt.Dialer.Upgrade(ctx, address, header, network.Upgrade{
+		Limit: s.connect + upgradeTime, ReadBuffer: readBuffer, Compress: s.opt.Compress != nil && s.opt.Compress(address),
+		Wrap: func(conn net.Conn) net.Conn {
+			s.line = &line{Conn: brief{conn}}
+			return s.line
+		},
+	})
 	if err == nil {
 		return ws, nil
 	}

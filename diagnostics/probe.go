@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -32,23 +31,14 @@ type Socket struct {
 // firstFrame bounds what is read of a server that should only say hello.
 const firstFrame = 64 << 10
 
-// try opens the socket, hears the server's first sign and hangs up. gorilla obeys a cancelled context only until the
-// connection stands, so the connection itself is closed then.
+// try opens the socket, hears the server's first sign and hangs up.
 func (s Socket) try(ctx context.Context, d network.Dialer) error {
-	stop := func() bool { return true }
-	defer func() { stop() }()
-	connect := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := d.Dial(ctx, s.URL)
-		if err == nil {
-			stop = context.AfterFunc(ctx, func() { conn.Close() })
-		}
-		return conn, err
-	}
-	ws, res, err := (&websocket.Dialer{NetDialContext: connect, NetDialTLSContext: connect}).DialContext(ctx, s.URL.String(), s.Header)
+	ws, res, err := d.Upgrade(ctx, s.URL, s.Header, network.Upgrade{})
 	if err != nil {
 		return s.refused(ctx, err, res)
 	}
 	defer ws.Close()
+	defer context.AfterFunc(ctx, func() { ws.Close() })()
 	ws.SetReadLimit(firstFrame)
 	kind, frame, err := ws.ReadMessage()
 	switch said := new(websocket.CloseError); {

@@ -3,9 +3,6 @@ package backend
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"net"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -59,9 +56,9 @@ func (c *Client) voiceSessions(ctx context.Context, base *url.URL, h wire.Hello)
 			return nil, err
 		}
 	}
-	ws, err := c.open(ctx, address, header)
+	ws, res, err := c.Dialer.Upgrade(ctx, address, header, network.Upgrade{})
 	if err != nil {
-		return nil, err
+		return nil, network.Classify(err, address, res, nil)
 	}
 	defer ws.Close()
 	defer context.AfterFunc(ctx, func() { ws.Close() })()
@@ -107,17 +104,4 @@ func voiceAnswer(ws *websocket.Conn, codec wire.Codec, frame []byte, host string
 		}
 	}
 	return nil, false, nil
-}
-
-// open upgrades through the client's own dialer.
-func (c *Client) open(ctx context.Context, address *url.URL, header http.Header) (*websocket.Conn, error) {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return c.Dialer.Dial(ctx, address) }
-	ws, res, err := (&websocket.Dialer{NetDialContext: dial, NetDialTLSContext: dial}).DialContext(ctx, address.String(), header)
-	if err == nil {
-		return ws, nil
-	}
-	if !errors.Is(err, websocket.ErrBadHandshake) {
-		res = nil
-	}
-	return nil, network.Classify(err, address, res, nil)
 }

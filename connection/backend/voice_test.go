@@ -2,9 +2,12 @@ package backend
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/http/httptest"
 	"net/url"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -81,4 +84,24 @@ func TestVoiceCodeSessionsThatCannotBeListed(t *testing.T) {
 	_, err = c.Conversations(ctx, target, "k", 2)
 	require.Equal(t, network.Timeout, asFailure(err).Cause)
 
+}
+
+// A server that takes the connection and never answers holds nobody who wants to go.
+func TestACancelledLookAtTheSessionsEndsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Client{Dialer: network.Dialer{Raw: func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() {
+				defer server.Close()
+				_, _ = io.Copy(io.Discard, server)
+			}()
+			return client, nil
+		}}}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer time.AfterFunc(3*time.Second, cancel).Stop()
+		from := time.Now()
+		_, err := c.Conversations(ctx, wire.Target{Server: "http://hands.example", Dialect: wire.VoiceCode}, "", 2)
+		require.Error(t, err)
+		require.Equal(t, 3*time.Second, time.Since(from))
+	})
 }

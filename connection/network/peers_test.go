@@ -21,7 +21,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 )
 
@@ -90,9 +89,7 @@ func mute(c net.Conn) { io.Copy(io.Discard, c) }
 func upgrade(t *testing.T, ctx context.Context, d Dialer, target string) Failure {
 	t.Helper()
 	u := parse(t, target)
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return d.Dial(ctx, u) }
-	ws, res, err := (&websocket.Dialer{NetDialContext: dial, NetDialTLSContext: dial, HandshakeTimeout: 5 * time.Second}).
-		DialContext(ctx, target, nil)
+	ws, res, err := d.Upgrade(ctx, u, nil, Upgrade{Limit: 5 * time.Second})
 	if err == nil {
 		ws.Close()
 		return Failure{}
