@@ -51,6 +51,8 @@ func TestConnectFindsTheDialect(t *testing.T) {
 				p.start()
 				a.until(connection.Connected, patience)
 				a.showsTheAgent(p)
+			} else {
+				require.Eventually(t, func() bool { return a.snapshot().Events == 3 }, patience, tick, "news, bytes that want an ack, and news of the ack")
 			}
 		})
 	}
