@@ -6,7 +6,7 @@ set -eu
 # program:package, as Debian and Ubuntu name them
 wanted="dbus-daemon:dbus Xvfb:xvfb xdotool:xdotool convert:imagemagick xfce4-panel:xfce4-panel dunst:dunst
 gnome-keyring-daemon:gnome-keyring chromium:chromium tinyproxy:tinyproxy nginx:nginx-light iptables:iptables ip:iproute2
-debootstrap:debootstrap dex:dex strace:strace gio:libglib2.0-bin zip:zip fakeroot:fakeroot shellcheck:shellcheck node:nodejs npm:npm python3:python3"
+debootstrap:debootstrap curl:curl dex:dex strace:strace gio:libglib2.0-bin zip:zip fakeroot:fakeroot shellcheck:shellcheck node:nodejs npm:npm python3:python3"
 fonts=/usr/share/fonts/truetype/dejavu
 gnustep=/usr/include/GNUstep/AppKit # the headers that messages to macOS are spelled after
 
