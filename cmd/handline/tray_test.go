@@ -36,7 +36,7 @@ func TestTheMenuSaysWhichConversationsRun(t *testing.T) {
 // What was told stays in the timeline, where nobody has to be quick to read it: once, and nothing of what was said.
 func TestWhatWasToldIsKept(t *testing.T) {
 	t.Parallel()
-	server := demo.New(demo.Options{Dialect: demo.V0, Key: planted, Mood: demo.Quiet})
+	server := demo.New(demo.Options{Dialect: demo.V0, Key: sceneKey, Mood: demo.Quiet})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)
@@ -44,7 +44,7 @@ func TestWhatWasToldIsKept(t *testing.T) {
 	t.Cleanup(func() { server.Close(); <-served })
 	v := demoConfig()
 	v.Server, v.Conversation, v.ConnectAtLaunch = "http://"+ln.Addr().String(), demo.DefaultConversation, "always"
-	a := joined(t, v, planted, world{dial: new(net.Dialer).DialContext})
+	a := joined(t, v, sceneKey, world{dial: new(net.Dialer).DialContext})
 	var bar pinboard
 	a.faces = append(a.faces, func(ctx context.Context) error { return a.menu(ctx, &bar) })
 	runs(t, a)
