@@ -1,7 +1,9 @@
 package diagnostics
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
@@ -24,6 +26,8 @@ import (
 //     worth anything elsewhere. HttpOnly, SameSite=Strict;
 //   - the API asks besides for a token that only the page's own text holds, in a header that no other origin may send;
 //   - the answers of the API carry a proof that only the page's text holds, because another program may get our port;
+//   - while Handline is away, that program hears the cookie of a page that goes on asking. So the page has who comes back
+//     prove that it knows the token, before it sends that, and gets another cookie then: the old one opens nothing more;
 //   - the browser's word on where a request comes from (Sec-Fetch-Site, Origin) must not speak against it, and whatever
 //     changes something needs our own Origin.
 type guard struct {
@@ -39,9 +43,10 @@ type guard struct {
 	pages map[string]*page // by id
 }
 
-// page is one window's page. All but streams, entry and until are fixed.
+// page is one window's page. Its id, token and proof are fixed, and the cookie where it was not recalled.
 type page struct {
 	id, cookie, token, proof string
+	recalled                 bool      // from before a restart: others may know the cookie
 	entry                    string    // opens the page once, "" = used
 	streams                  int       // watches that are open
 	until                    time.Time // when the page ends unless a watch is open
@@ -143,7 +148,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, &Problem{Status: http.StatusNotFound, Code: "not-found", Text: "There is no such window"})
 	case rest == "enter":
 		g.enter(w, r, p)
-	case !p.knows(r) || !g.fits(r):
+	case !g.knows(p, r) || !g.fits(r):
 		refuse(w, &Problem{Status: http.StatusForbidden, Code: "not-allowed", Text: "Only Handline's own window may ask"})
 	default:
 		g.serve(w, r, p, rest)
@@ -157,6 +162,7 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, p *page, rest stri
 			refuse(w, &Problem{Status: http.StatusForbidden, Code: "not-allowed", Text: "The window's token is missing or stale"})
 			return
 		}
+		g.renew(w, p)
 		w.Header().Set("Handline-Proof", p.proof)
 		w.Header().Set("Handline-Version", g.version)
 		if rest == "v1/watch" {
@@ -169,6 +175,12 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, p *page, rest stri
 	switch {
 	case r.Method != http.MethodGet:
 		refuse(w, &Problem{Status: http.StatusMethodNotAllowed, Code: "method", Text: "Only GET works here"})
+	case rest == "proof":
+		_, _ = w.Write(p.prove(r.FormValue("nonce")))
+	case rest == "" && g.stale(p):
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, doorPage, "<p>This window has ended. Open it again from Handline’s menu.</p>")
 	case rest == "":
 		g.show(w, p)
 	case rest == "icon.png":
@@ -182,9 +194,41 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, p *page, rest stri
 }
 
 // knows checks the page's cookie.
-func (p *page) knows(r *http.Request) bool {
+func (g *guard) knows(p *page, r *http.Request) bool {
 	c, err := r.Cookie(cookieName)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	return err == nil && same(p.cookie, c.Value)
+}
+
+// prove answers a nonce as only who knows the page's token can: HMAC-SHA256(token, nonce).
+func (p *page) prove(nonce string) []byte {
+	mac := hmac.New(sha256.New, []byte(p.token))
+	mac.Write([]byte(nonce))
+	return mac.Sum(nil)
+}
+
+// stale says whether the page's cookie is all that came back of it so far.
+func (g *guard) stale(p *page) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return p.recalled
+}
+
+// renew gives a recalled page, which has just shown its token, a cookie that nobody else has heard.
+func (g *guard) renew(w http.ResponseWriter, p *page) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p.recalled {
+		p.recalled, p.cookie = false, random()
+		p.giveCookie(w)
+	}
+}
+
+func (p *page) giveCookie(w http.ResponseWriter) {
+	http.SetCookie(w, &http.Cookie{
+		Name: cookieName, Value: p.cookie, Path: "/" + p.id + "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	})
 }
 
 // fits checks what the browser says of where the request comes from. Another port of this machine is "same-site".
@@ -214,9 +258,7 @@ func (g *guard) enter(w http.ResponseWriter, r *http.Request, p *page) {
 		fmt.Fprintf(w, doorPage, "<p>This link was used already, or is too old. Open the window again from Handline’s menu.</p>")
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Value: p.cookie, Path: "/" + p.id + "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
-	})
+	p.giveCookie(w)
 	to := "./"
 	if slices.Contains(Panes(), pane) {
 		to += "#" + pane

@@ -10,7 +10,8 @@ import (
 )
 
 // kept is what a window needs to come back when Handline is started again: the same port, path, cookie and token. Who
-// can read the file can reach the API's socket too, so it gives nothing away.
+// can read the file can reach the API's socket too, so it gives nothing away. Who listens at the port meanwhile hears the
+// cookie, and nothing comes of that: see guard.
 type kept struct {
 	Host  string     `json:"host"`
 	Pages []keptPage `json:"pages"`
@@ -77,7 +78,7 @@ func (p *Pages) recall() (net.Listener, *guard) {
 	}
 	g := newGuard(k.Host, p)
 	for _, w := range k.Pages {
-		g.pages[w.ID] = &page{id: w.ID, cookie: w.Cookie, token: w.Token, proof: w.Proof, until: time.Now().Add(p.Patience)}
+		g.pages[w.ID] = &page{id: w.ID, cookie: w.Cookie, token: w.Token, proof: w.Proof, recalled: true, until: time.Now().Add(p.Patience)}
 	}
 	return ln, g
 }

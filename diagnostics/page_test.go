@@ -2,13 +2,18 @@ package diagnostics
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +26,9 @@ type frontDoor struct {
 	pages *Pages
 	link  Link
 	base  string // http://127.0.0.1:port
+	keep  string
+	run   func() // starts it
+	end   func()
 }
 
 func newFrontDoor(t *testing.T, patience time.Duration) *frontDoor {
@@ -32,11 +40,16 @@ func newFrontDoor(t *testing.T, patience time.Duration) *frontDoor {
 		}
 		fmt.Fprintf(w, "%s %s", r.Method, r.URL.Path)
 	})
-	d := &frontDoor{t: t, pages: NewPages(Pages{API: api, Version: "9", Patience: patience})}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.pages.Run(ctx) }()
-	t.Cleanup(func() { stop(); require.NoError(t, <-ended) })
+	d := &frontDoor{t: t, keep: filepath.Join(t.TempDir(), "windows.json")}
+	d.run = func() {
+		d.pages = NewPages(Pages{API: api, Version: "9", Patience: patience, Keep: d.keep})
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func(p *Pages) { ended <- p.Run(ctx) }(d.pages)
+		d.end = sync.OnceFunc(func() { stop(); require.NoError(t, <-ended) })
+		t.Cleanup(d.end)
+	}
+	d.run()
 	var err error
 	d.link, err = d.pages.Open(t.Context())
 	require.NoError(t, err)
@@ -142,6 +155,59 @@ func TestThePageRefusesEverybodyElse(t *testing.T) {
 			require.Contains(t, res.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
 		})
 	}
+}
+
+// While Handline is away, another program may take its port and hear what the page goes on sending: its cookie.
+func TestACookieThatWasHeardMeanwhileOpensNothing(t *testing.T) {
+	d := newFrontDoor(t, 0)
+	cookie, token := d.enter()
+	require.Eventually(t, func() bool { // a window is kept once its page watches
+		ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer stop()
+		req, err := http.NewRequestWithContext(ctx, "GET", d.link.page+"v1/watch", nil)
+		require.NoError(t, err)
+		for _, h := range []string{cookie, token} {
+			name, value, _ := strings.Cut(h, ": ")
+			req.Header.Set(name, value)
+		}
+		if res, err := http.DefaultTransport.RoundTrip(req); err == nil {
+			_ = res.Body.Close()
+		}
+		_, err = os.Stat(d.keep)
+		return err == nil
+	}, 30*time.Second, 10*time.Millisecond)
+	d.end()
+	d.run()
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", d.base[len("http://"):])
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, 30*time.Second, 10*time.Millisecond)
+
+	for _, path := range []string{"", "v1/status"} {
+		res, text := d.ask("GET", d.link.page+path, "", cookie)
+		require.Equal(t, 403, res.StatusCode)
+		require.NotContains(t, text, token[len("Handline-Token: "):])
+		require.Empty(t, res.Cookies())
+	}
+	_, text := d.ask("GET", d.link.page, "", cookie)
+	require.Contains(t, text, "This window has ended")
+
+	mac := hmac.New(sha256.New, []byte(token[len("Handline-Token: "):]))
+	mac.Write([]byte("any nonce"))
+	_, text = d.ask("GET", d.link.page+"proof?nonce=any+nonce", "", cookie)
+	require.Equal(t, string(mac.Sum(nil)), text, "it is our Handline")
+
+	res, text := d.ask("GET", d.link.page+"v1/status", "", cookie, token)
+	require.Equal(t, "GET /v1/status", text)
+	require.Len(t, res.Cookies(), 1)
+	another := "Cookie: handline=" + res.Cookies()[0].Value
+	res, _ = d.ask("GET", d.link.page+"v1/status", "", cookie, token)
+	require.Equal(t, 403, res.StatusCode, "the old cookie, even with the token")
+	res, _ = d.ask("GET", d.link.page, "", another)
+	require.Equal(t, 200, res.StatusCode, "a reload")
 }
 
 // One window's cookie and token are worth nothing in another.

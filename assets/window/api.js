@@ -13,9 +13,22 @@ export class Problem extends Error {
 export const gone = () => new Problem({ code: "gone-app", text: "Handline is not running", advice: "Start it, then try again." });
 
 let live = false; // the watch is open, and it is our Handline that feeds it
+let met = true; // Handline has its port: the page has just come from there
+
+// meet has who answers prove that it knows the token, before it is sent: while Handline is away, any program may take its
+// port. Nobody asks anything else until then.
+async function meet() {
+  if (!crypto.subtle) throw Object.assign(gone(), { status: 403 }); // who cannot tell does not go on
+  const nonce = crypto.randomUUID();
+  const bytes = (text) => new TextEncoder().encode(text);
+  const res = await fetch(`proof?nonce=${nonce}`, { cache: "no-store" }).catch(() => { throw gone(); });
+  if (!res.ok) throw Object.assign(gone(), { status: res.status });
+  const key = await crypto.subtle.importKey("raw", bytes(token), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
+  met = await crypto.subtle.verify("HMAC", key, await res.arrayBuffer(), bytes(nonce));
+}
 
 async function ask(method, path, body, signal) {
-  if (body !== undefined && !live) throw gone(); // nothing is said to whoever may have taken its port
+  if (!met || body !== undefined && !live) throw gone(); // nothing is said to whoever may have taken its port
   const headers = { "Handline-Token": token };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let res;
@@ -60,13 +73,14 @@ export function farewell(path, body) {
 
 // follow reads a stream and calls on(name, value) for each event. It returns when the stream ends.
 export async function follow(path, on, signal) {
-  const res = await ask("GET", path, undefined, signal);
   const watch = path.startsWith("v1/watch");
-  if (watch) live = true;
+  if (watch && !met) await meet();
   try {
+    const res = await ask("GET", path, undefined, signal);
+    if (watch) live = true;
     await read(res, on, signal);
   } finally {
-    if (watch) live = false;
+    if (watch) live = met = false;
   }
 }
 

@@ -1,7 +1,12 @@
 package main
 
 import (
+	"net"
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,10 +67,51 @@ func windowComesBackAfterARestart(t *testing.T, b *browser) {
 	tab.pane("settings")
 	tab.until("document.querySelector('#notice').textContent.includes('not running')")
 	tab.pane("overview")
+	base := strings.Split(s.base(tab), "#")[0]
+	cookie := thief(t, tab, base)
 	s.mood(demo.Hang)
 	tab.clean() // refused connections are the browser's to tell
 	s.start()
 	tab.until("document.querySelector('[data-is=facts]').textContent.includes('before this start: ')")
 	s.mood(demo.Steady)
 	tab.status("connected")
+
+	req, err := http.NewRequestWithContext(t.Context(), "GET", base, nil)
+	require.NoError(t, err)
+	req.Header.Set("Cookie", cookie)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusForbidden, res.StatusCode, "what was heard meanwhile opens nothing")
+	tab.eval("window.old = true; location.reload()", nil)
+	tab.until("!window.old && " + ready)
+}
+
+// thief takes the port of a Handline that is away, hears what the page sends, and lets go of the port. It gives the cookie,
+// which browsers send unasked.
+func thief(t *testing.T, tab *tab, base string) (cookie string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", strings.Split(base, "/")[2])
+	require.NoError(t, err)
+	heard := make(chan *http.Request, 1000)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		heard <- r
+		_, _ = w.Write(make([]byte, 32)) // as long as a proof
+	})}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(ln) })
+	for range 2 {
+		select {
+		case r := <-heard:
+			require.True(t, strings.HasSuffix(r.URL.Path, "/proof"), r.URL.Path)
+			require.Empty(t, r.Header.Get("Handline-Token"))
+			cookie = r.Header.Get("Cookie")
+		case <-time.After(patience):
+			require.Fail(t, "the page asks no more")
+		}
+	}
+	require.Equal(t, "Handline is not running", tab.text("[data-is=status]"))
+	require.NoError(t, server.Close())
+	serving.Wait()
+	return cookie
 }
