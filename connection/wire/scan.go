@@ -88,6 +88,17 @@ func walkArray(b []byte, visit func(value []byte) bool) error {
 	}
 }
 
+// member gives one member of an object, nil where there is none.
+func member(object []byte, name string) (found []byte) {
+	walkMembers(object, func(key, value []byte) bool {
+		if string(key) == name {
+			found = value
+		}
+		return found == nil
+	})
+	return found
+}
+
 // next steps over the comma after a value to the following one, or over the closing bracket. It returns -1 where
 // neither is there.
 func next(b []byte, i int, closing byte) (at int, more bool) {
@@ -231,4 +242,18 @@ func integer(value []byte) (int64, bool) {
 	}
 	n, err := strconv.ParseInt(string(value), 10, 64)
 	return n, err == nil && value[0] != '+'
+}
+
+// digits splits leading decimal digits off.
+func digits(b []byte) (number, rest []byte) {
+	i := 0
+	for i < len(b) && b[i] >= '0' && b[i] <= '9' {
+		i++
+	}
+	return b[:i], b[i:]
+}
+
+func atoi(b []byte) (int, bool) {
+	n, ok := integer(b)
+	return int(n), ok
 }

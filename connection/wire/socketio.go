@@ -39,9 +39,6 @@ func newSocketIO(h Hello) *socketIO {
 	return c
 }
 
-// openHands says whether the server is one: its events are named oh_event and belong to a conversation.
-func (c *socketIO) openHands() bool { return c.hello.Conversation != "" }
-
 func (c *socketIO) Request(base *url.URL) (*url.URL, http.Header) {
 	u := *base
 	u.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
@@ -216,52 +213,6 @@ func (c *socketIO) attachment() (Event, error) {
 	return c.partial, nil
 }
 
-// openHandsEvent fills in id, cursor and agent state. The server writes id first and the kind (action or observation)
-// before the content, so the walk ends before anything long. top is the highest id so far on the road it came by.
-func (c *socketIO) openHandsEvent(e *Event, top *int64) error {
-	var id, state []byte
-	known := false
-	_, err := walkMembers(e.Body, func(key, value []byte) bool {
-		switch string(key) {
-		case "id":
-			id = value
-		case "action", "status_update":
-			known = true
-		case "observation":
-			known = string(value) != `"agent_state_changed"`
-		case "extras":
-			state, known = value, true
-		}
-		return !known
-	})
-	if err != nil {
-		return fmt.Errorf("reading oh_event: %w", err)
-	}
-	if state != nil {
-		e.Agent = openHandsAgent(member(state, "agent_state"))
-	}
-	n, ok := integer(id)
-	if !ok || n < 0 {
-		return nil // a status line: it has no place in the conversation
-	}
-	e.ID = id
-	if n > *top {
-		// "the last replayed packet can have a LOWER id than earlier ones": the cursor is the highest, never the last.
-		*top = n
-		c.cursor = append(c.cursor[:0], id...)
-		e.Cursor = c.cursor
-	}
-	return nil
-}
-
-// Item reads one event of GET /api/conversations/{id}/events: the same object that oh_event carries.
-func (c *socketIO) Item(body []byte) (Event, error) {
-	e := Event{Kind: Message, Name: []byte("oh_event"), Body: body, Replay: true}
-	err := c.openHandsEvent(&e, &c.filled)
-	c.top, e.Agent = max(c.top, c.filled), AgentUnknown // an old state is not the agent's
-	return e, err
-}
-
 // Encode asks for an ack: python-socketio, on which OpenHands V0 stands, sends one when the event's handler has returned.
 func (c *socketIO) Encode(id, text string) ([]byte, error) {
 	name, payload := "message", any(map[string]string{"id": id, "text": text})
@@ -275,27 +226,6 @@ func (c *socketIO) Encode(id, text string) ([]byte, error) {
 		return nil, fmt.Errorf("writing Socket.IO event: %w", err)
 	}
 	return append(append(c.packet(nil, "42"), id...), b...), nil
-}
-
-// Said knows OpenHands' own events. What other servers make of a message, nobody can tell; they have acks.
-func (c *socketIO) Said(body []byte) (string, bool) {
-	var source, action, args []byte
-	walkMembers(body, func(key, value []byte) bool {
-		switch string(key) {
-		case "source":
-			source = value
-			return string(value) == `"user"`
-		case "action":
-			action = value
-		case "args":
-			args = value
-		}
-		return true
-	})
-	if string(source) != `"user"` || string(action) != `"message"` {
-		return "", false
-	}
-	return text(member(args, "content")), true
 }
 
 // packet begins a Socket.IO packet of our namespace.
@@ -352,46 +282,4 @@ func refusal(body []byte) Event {
 		e.Final = true
 	}
 	return e
-}
-
-// openHandsAgent gives V0's agent_state its common word.
-func openHandsAgent(value []byte) Agent {
-	switch text(value) {
-	case "loading", "running", "user_confirmed", "user_rejected", "rate_limited":
-		return AgentWorking
-	case "awaiting_user_input", "awaiting_user_confirmation":
-		return AgentWaiting
-	case "paused", "stopped":
-		return AgentPaused
-	case "finished":
-		return AgentFinished
-	case "error", "rejected":
-		return AgentError
-	}
-	return AgentUnknown
-}
-
-// member gives one member of an object, nil where there is none.
-func member(object []byte, name string) (found []byte) {
-	walkMembers(object, func(key, value []byte) bool {
-		if string(key) == name {
-			found = value
-		}
-		return found == nil
-	})
-	return found
-}
-
-// digits splits leading decimal digits off.
-func digits(b []byte) (number, rest []byte) {
-	i := 0
-	for i < len(b) && b[i] >= '0' && b[i] <= '9' {
-		i++
-	}
-	return b[:i], b[i:]
-}
-
-func atoi(b []byte) (int, bool) {
-	n, ok := integer(b)
-	return int(n), ok
 }

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,77 +72,6 @@ func (c *voiceCode) Ping() []byte { return []byte(`{"type":"ping"}`) }
 
 // Bye is nil: the WebSocket's own close says it all.
 func (c *voiceCode) Bye() []byte { return nil }
-
-// voiceFrame is what the codec looks at in a frame. All but kind are raw JSON, nil where they are not there.
-type voiceFrame struct {
-	kind                                           []byte // with underscores: later servers write hyphens into some
-	session, message, id, code                     []byte
-	version, auth, negotiated, capabilities, retry []byte
-	messages, complete, first, gap                 []byte
-	next, end, signature, replaced, aborted        []byte
-}
-
-func readVoiceFrame(frame []byte) (voiceFrame, error) {
-	var f voiceFrame
-	err := walkObject(frame, func(key, value []byte) bool {
-		if field := f.field(string(key)); field != nil {
-			*field = value
-		}
-		return true
-	})
-	if f.kind = unquoted(f.kind); err == nil && len(f.kind) == 0 {
-		err = errors.New("no type")
-	}
-	if bytes.IndexByte(f.kind, '-') >= 0 {
-		f.kind = bytes.ReplaceAll(f.kind, []byte("-"), []byte("_"))
-	}
-	return f, err
-}
-
-// field is where a member of a frame goes, nil = nowhere.
-func (f *voiceFrame) field(key string) *[]byte {
-	switch key {
-	case "type":
-		return &f.kind
-	case "session_id":
-		return &f.session
-	case "message":
-		return &f.message
-	case "message_id":
-		return &f.id
-	case "code":
-		return &f.code
-	case "version":
-		return &f.version
-	case "auth_version":
-		return &f.auth
-	case "negotiated_protocol_version":
-		return &f.negotiated
-	case "capabilities":
-		return &f.capabilities
-	case "retry_after_ms":
-		return &f.retry
-	case "messages":
-		return &f.messages
-	case "is_complete":
-		return &f.complete
-	case "first_seq":
-		return &f.first
-	case "gap":
-		return &f.gap
-	case "next_offset", "next_seq": // of 0.5 and of 0.4
-		return &f.next
-	case "end_of_file":
-		return &f.end
-	case "file_signature":
-		return &f.signature
-	case "file_replaced":
-		return &f.replaced
-	case "aborted":
-		return &f.aborted
-	}
-	return nil
-}
 
 func (c *voiceCode) Decode(frame []byte, binary bool) (Event, error) {
 	if binary && !utf8.Valid(frame) {
@@ -219,15 +147,6 @@ func (c *voiceCode) greet(f voiceFrame) Event {
 	c.keyed = advertises(f.capabilities, "idempotency_key")
 	b, _ := json.Marshal(connect) // texts always encode
 	return Event{Reply: b}
-}
-
-// advertises says whether hello's capabilities, a list of names, hold one.
-func advertises(capabilities []byte, name string) (found bool) {
-	_ = walkArray(capabilities, func(value []byte) bool { // what is no list advertises nothing
-		found = text(value) == name
-		return !found
-	})
-	return found
 }
 
 // accepted is the server's yes: the line is ready, and the history is asked for.
@@ -345,14 +264,6 @@ func (c *voiceCode) once(what string) bool {
 	}
 	c.told[what] = true
 	return true
-}
-
-// brief is a server's text of a length for a log, not cut within a character.
-func brief(s string) string {
-	if len(s) <= 200 {
-		return s
-	}
-	return strings.ToValidUTF8(s[:200], "") + "…"
 }
 
 // Encode makes a prompt for our session. Where the server advertises idempotency keys, the client's id is one.
