@@ -134,7 +134,7 @@ func (s *session) obey(ctx context.Context, e *wire.Event, kids *sync.WaitGroup)
 }
 
 func refused(e wire.Event) network.Failure {
-	f := network.Failure{Cause: network.Unavailable, After: e.After, Detail: e.Reason}
+	f := network.Failure{Cause: network.Unavailable, Detail: e.Reason}
 	switch {
 	case e.Auth:
 		f.Cause, f.Verdict = network.Auth, network.Final

@@ -9,7 +9,7 @@ import (
 	"handline/connection/wire"
 )
 
-// Phase is where the machine stands. Only machine.enter changes it.
+// Phase is where the machine stands. Only step changes it.
 //
 //	        Connect              socket open            peer ready
 //	Idle ────────────▶ Dialing ────────────▶ Greeting ────────────▶ Online

@@ -174,11 +174,9 @@ func (a *agentEvent) agent() Agent {
 }
 
 // rejection is a server's complaint about what we sent. It names no message; as one is in flight at a time, it is that
-// one. A message that the server could not even read will not be read the next time. Of the details only the first line
-// is kept: the others quote the message.
+// one. Of the details only the first line is kept: the others quote the message.
 func rejection(code, details []byte) Event {
 	e := Event{Kind: Rejected, Reason: text(code)}
-	e.Final = e.Reason == "ValidationError" || e.Reason == "JSONDecodeError"
 	if line, _, _ := strings.Cut(text(details), "\n"); line != "" {
 		e.Reason += ": " + line
 	}

@@ -80,7 +80,7 @@ type Kind uint8
 const (
 	Nothing  Kind = iota // understood, with nothing to tell (a Reply may still be due)
 	Beat                 // the peer lives: its own ping or pong
-	Pong                 // the answer to Codec.Ping: ends a round trip
+	Pong                 // the answer to Codec.Ping
 	Ready                // the dialect's handshake is done; the line is up
 	Message              // one event of the conversation
 	Ack                  // the peer took the message named by ID, or the one in flight; Final: nothing else will confirm it
@@ -117,17 +117,17 @@ type Event struct {
 	More bool
 	// MaxFrame is the largest frame the peer accepts, told by Ready or the open packet. 0 = not told.
 	MaxFrame int
-	// Reason, Final and After belong to Refused, Rejected and Draining, Final to Ack too. The Reason of another Kind is
-	// worth a line in the log: something was odd, and nothing is to be done.
+	// Reason belongs to Refused, Rejected and Draining. That of another Kind is worth a line in the log: something was odd,
+	// and nothing is to be done.
 	Reason   string
-	Final    bool
-	Auth     bool // Refused because of the key
-	Barred   bool // Refused because this key may not join this conversation
-	Nowhere  bool // Refused because the server does not know the namespace
-	Busy     bool // Rejected for now alone: the peer is busy with another message
-	Vague    bool // Rejected, and nothing says of what: most likely of the message in flight
-	Outdated bool // Refused because of the protocol's version
-	After    time.Duration
+	Final    bool          // Refused for good; of an Ack, see there
+	Auth     bool          // Refused because of the key
+	Barred   bool          // Refused because this key may not join this conversation
+	Nowhere  bool          // Refused because the server does not know the namespace
+	Busy     bool          // Rejected for now alone: the peer is busy with another message
+	Vague    bool          // Rejected, and nothing says of what: most likely of the message in flight
+	Outdated bool          // Refused because of the protocol's version
+	After    time.Duration // of Draining, 0 = not told
 	// Then is what else the frame tells, in order, where it tells several things: each is to be taken as if it had come in
 	// a frame of its own. An event in it has no Then.
 	Then []Event
@@ -152,7 +152,8 @@ type Codec interface {
 	Encode(id, text string) ([]byte, error)
 	// Said gives the text of a message's body that a user said, and whether it is one. It may be called at any time.
 	Said(body []byte) (text string, ok bool)
-	// Ping is an application ping that ends in a Pong, nil where only WebSocket pings are answered.
+	// Ping is an application ping that is answered by a Pong, nil where the dialect has none. It shows that the server's
+	// own loop lives; round trips are timed by WebSocket pings alone.
 	Ping() []byte
 	// Bye is the polite last frame before the WebSocket is closed, nil = none.
 	Bye() []byte
