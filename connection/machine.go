@@ -72,6 +72,10 @@ type (
 	settle struct{ stored chan<- error }
 	intend struct{ wanted bool }
 	note   struct{ entry persistence.Entry }
+	missed struct { // a dial that came to nothing
+		at    time.Time
+		cause network.Cause
+	}
 )
 
 const (

@@ -11,6 +11,7 @@ import (
 
 	"handline/connection/demo"
 	"handline/connection/network"
+	"handline/persistence"
 )
 
 func TestConnectsAndHearsEverything(t *testing.T) {
@@ -53,6 +54,31 @@ func TestAnHourOf503(t *testing.T) {
 		require.Less(w.t, w.server.Dials(), 800, "the server asked for five seconds, and got them")
 		w.server.SetMood(demo.Steady)
 		w.until(Connected, 7*time.Second)
+	})
+}
+
+// Every dial that comes to nothing is counted, and none of them costs the disk a write of its own.
+func TestFailedDialsAreCounted(t *testing.T) {
+	inWorld(t, demo.Options{Mood: demo.Unavailable}, func(w *world) {
+		w.stop() // which may have been in the middle of its first
+		counted, writes := 0, 0
+		w.opt.Save = func(b persistence.Batch) error {
+			for _, causes := range b.Failures {
+				require.Len(w.t, causes, 1)
+				counted += causes["unavailable"]
+			}
+			if len(b.Failures) > 0 {
+				writes++
+			}
+			return w.save(b)
+		}
+		before := w.server.Dials()
+		w.start()
+		w.pass(time.Hour)
+		w.stop()
+		require.Greater(w.t, counted, 100)
+		require.InDelta(w.t, w.server.Dials()-before, counted, 1, "the last one may not have come to its end")
+		require.LessOrEqual(w.t, writes, 65)
 	})
 }
 

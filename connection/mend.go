@@ -13,8 +13,11 @@ import (
 //   - an answer that refuses or drops climbs the ladder, then a slow lane;
 //   - only a line that was stable earns a fresh ladder.
 func (t *turn) mend(f network.Failure) {
-	if t.phase == Online {
+	switch {
+	case t.phase == Online:
 		t.hush = t.hush.lost(f, t.now.Sub(t.heard), t.every())
+	case f.Cause != network.NotSetUp: // without which nothing was dialled
+		t.do(missed{t.now, f.Cause})
 	}
 	stable := t.phase == Online && t.now.Sub(t.readyAt) >= stableAfter
 	if stable {

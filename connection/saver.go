@@ -13,6 +13,7 @@ import (
 const (
 	saveEach  = time.Second      // performance: one commit a second costs nothing that could be measured
 	saveAgain = 10 * time.Second // after a failure: a full disk is not helped by hammering it
+	saveTally = time.Minute      // an outage may last for days, and each of its dials is worth a count and no write
 )
 
 // saver writes what changed, in order, at most once a second. Cursors and intent are latest-wins; notes are never
@@ -27,6 +28,8 @@ type saver struct {
 	stored  map[bookKey]string // what marks the cursor on disk
 	wanted  *bool
 	notes   []persistence.Entry
+	missed  persistence.Failures
+	tallied time.Time // the first that is in missed, zero = none is
 	mail    []mailing
 	pins    map[bookKey]persistence.Message // in flight: it holds the conversation's cursor in its place
 	behind  map[bookKey]bool                // the cursors that are so
@@ -40,8 +43,8 @@ const mostNotes = 1000 // kept while the disk is full
 func newSaver(save func(persistence.Batch) error, log *slog.Logger) *saver {
 	return &saver{save: save, log: log, ready: make(chan struct{}, 1),
 		cursors: make(map[bookKey]persistence.Cursor), stored: make(map[bookKey]string),
-		pins: make(map[bookKey]persistence.Message), behind: make(map[bookKey]bool), urgent: make(chan struct{}, 1),
-		asked: make(chan chan<- error)}
+		missed: make(persistence.Failures), pins: make(map[bookKey]persistence.Message), behind: make(map[bookKey]bool),
+		urgent: make(chan struct{}, 1), asked: make(chan chan<- error)}
 }
 
 // mark tells two cursors apart: an event without a place of its own moves only the names.
@@ -90,6 +93,20 @@ func (s *saver) add(b persistence.Batch) {
 	s.poke()
 }
 
+// miss counts a dial that came to nothing. It is stored with what else there is to store, or else a minute later.
+func (s *saver) miss(at time.Time, cause string) {
+	s.mu.Lock()
+	s.missed.Add(at.Format(time.DateOnly), cause, 1)
+	if s.tallied.IsZero() {
+		s.tallied = at
+	}
+	due := at.Sub(s.tallied) >= saveTally
+	s.mu.Unlock()
+	if due {
+		s.poke()
+	}
+}
+
 func (s *saver) poke() {
 	select {
 	case s.ready <- struct{}{}:
@@ -130,8 +147,9 @@ func (s *saver) run(ctx context.Context) {
 func (s *saver) flush() error {
 	failed := s.deliver()
 	s.mu.Lock()
-	cursors, wanted, notes := s.cursors, s.wanted, s.notes
+	cursors, wanted, notes, missed := s.cursors, s.wanted, s.notes, s.missed
 	s.cursors, s.wanted, s.notes = make(map[bookKey]persistence.Cursor), nil, nil
+	s.missed, s.tallied = make(persistence.Failures), time.Time{}
 	for k, c := range cursors {
 		if pinned, ok := s.pinned(k, c); ok {
 			cursors[k] = pinned
@@ -141,7 +159,7 @@ func (s *saver) flush() error {
 		}
 	}
 	s.mu.Unlock()
-	if len(cursors) == 0 && wanted == nil && len(notes) == 0 {
+	if len(cursors) == 0 && wanted == nil && len(notes) == 0 && len(missed) == 0 {
 		return failed
 	}
 	batches := []persistence.Batch{}
@@ -151,7 +169,7 @@ func (s *saver) flush() error {
 	if len(batches) == 0 {
 		batches = append(batches, persistence.Batch{})
 	}
-	batches[0].Wanted, batches[0].Notes = wanted, notes
+	batches[0].Wanted, batches[0].Notes, batches[0].Failures = wanted, notes, missed
 	for i, b := range batches {
 		err := s.save(b)
 		failed = errors.Join(failed, err)
@@ -178,6 +196,7 @@ func (s *saver) settle(b persistence.Batch, err error, first bool) {
 	}
 	if first {
 		s.notes = append(b.Notes, s.notes...)
+		s.missed.Merge(b.Failures)
 		if s.wanted == nil {
 			s.wanted = b.Wanted
 		}

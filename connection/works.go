@@ -62,6 +62,8 @@ func (w *works) do(e effect) {
 	case note:
 		w.m.opt.Log.Info(e.entry.Text, "phase", e.entry.Phase, "cause", e.entry.Cause)
 		w.saver.add(persistence.Batch{Notes: []persistence.Entry{e.entry}})
+	case missed:
+		w.saver.miss(e.at, string(e.cause))
 	default:
 		w.mail(e)
 	}

@@ -21,13 +21,14 @@ const (
 	openTimeout  = 2 * time.Second // for another process to let go of the file
 )
 
-// The buckets of state.db. A name is never used for something else. The first release had no outbox: the bucket is made
-// with the first message.
+// The buckets of state.db. A name is never used for something else. The first release had neither outbox nor failures:
+// these buckets are made with the first message and the first failure.
 const (
 	metaBucket     = "meta"     // "version", "wanted" → text
 	cursorsBucket  = "cursors"  // identity \0 conversation → Cursor as JSON
 	timelineBucket = "timeline" // sequence number, big-endian → Entry as JSON
 	outboxBucket   = "outbox"   // identity \0 conversation \0 id → Message as JSON
+	failuresBucket = "failures" // day → cause → count as JSON
 )
 
 // State is state.db: cursors, the wish for a line, the outbox and the timeline. Its methods may be called from any
@@ -187,7 +188,7 @@ func (s *State) Write(b Batch) error {
 	if err != nil {
 		return fmt.Errorf("saving the state: %w", err)
 	}
-	if cursor == nil && wanted == "" && len(b.Notes)+len(b.Put)+len(b.Drop) == 0 {
+	if cursor == nil && wanted == "" && len(b.Notes)+len(b.Put)+len(b.Drop)+len(b.Failures) == 0 {
 		return nil
 	}
 	return s.update(func(tx *bolt.Tx) error {
@@ -202,6 +203,9 @@ func (s *State) Write(b Batch) error {
 			}
 		}
 		if err := writeMessages(tx, b.Put, b.Drop); err != nil {
+			return err
+		}
+		if err := addFailures(tx, b.Failures); err != nil {
 			return err
 		}
 		return appendNotes(tx.Bucket([]byte(timelineBucket)), b.Notes)

@@ -24,11 +24,32 @@ type Entry struct {
 	Server string `json:"server,omitempty"`
 }
 
+// Failures counts the dials that came to nothing: day (2026-03-01, in the zone of its time) → cause → how many.
+type Failures map[string]map[string]int
+
+// Add counts n more.
+func (f Failures) Add(day, cause string, n int) {
+	if f[day] == nil {
+		f[day] = make(map[string]int)
+	}
+	f[day][cause] += n
+}
+
+// Merge counts what other has counted.
+func (f Failures) Merge(other Failures) {
+	for day, causes := range other {
+		for cause, n := range causes {
+			f.Add(day, cause, n)
+		}
+	}
+}
+
 // Batch is what changed since the last save, written in one transaction.
 type Batch struct {
 	Identity, Conversation string    // of the cursor
 	Cursor                 *Cursor   // nil: unchanged
 	Wanted                 *bool     // nil: unchanged
 	Notes                  []Entry   // appended in order
+	Failures               Failures  // counted to those that are stored
 	Put, Drop              []Message // of the outbox: stored as they are now, and removed
 }
