@@ -158,6 +158,9 @@ func (c *socketIO) message(e *Event, b []byte) error {
 		return c.event(e, id, body, attachments)
 	case '3', '6':
 		e.Kind, e.ID, e.Body, e.Final = Ack, id, body, !c.openHands()
+		if attachments > 0 {
+			c.waiting, c.partial = attachments, Event{} // the bytes that it carries are for nobody here
+		}
 	case '4':
 		*e = refusal(body)
 	default:

@@ -172,23 +172,36 @@ func told(e Event) []string {
 	return lines
 }
 
-// All that voice-code says in any version, released, documented or proposed, and all that this client says to it, is in
-// its transcripts.
-func TestEveryTypeOfVoiceCodeHasATranscript(t *testing.T) {
-	text, err := os.ReadFile("testdata/voicecode.txt")
-	require.NoError(t, err)
-	for way, types := range map[string]string{
-		"<": "hello connected auth_error error ack pong session_list recent_sessions session_created session_ready " +
+// All that servers say in any version, released, documented or proposed, and all that this client says to them, is in the
+// transcripts: %s is each of the words in the lines of a file.
+func TestEveryTypeHasATranscript(t *testing.T) {
+	const kinds = "SystemPromptEvent MessageEvent ActionEvent ObservationEvent AgentErrorEvent UserRejectObservation " +
+		"ConversationStateUpdateEvent ConversationErrorEvent PauseEvent InterruptEvent Condensation CondensationRequest " +
+		"CondensationSummaryEvent TokenEvent ACPToolCallEvent HookExecutionEvent LLMCompletionLogEvent "
+	const states = "idle running paused waiting_for_confirmation finished error stuck deleting"
+	for _, row := range []struct{ file, line, words string }{
+		{"voicecode.txt", `< {"type":"%s"`, "hello connected auth_error error ack pong session_list recent_sessions session_created session_ready " +
 			"session_history session_updated turn_complete session_locked session_killed available_commands command_started " +
 			"command_output command_complete command_error command_history command_output_full compaction_complete " +
 			"compaction_error session_name_inferred infer_name_error worktree_session_created worktree_session_error " +
 			"file_uploaded resources_list resource_deleted available_recipes recipe_started recipe_exited recipe_step_started " +
 			"recipe_step_transition recipe_step_complete orchestration_retry replay response heartbeat draining " +
-			"session_history_batch request_chunked user_prompt ghost_prompt",
-		">": "connect ping prompt subscribe set_max_message_size message_ack",
+			"session_history_batch request_chunked user_prompt ghost_prompt"},
+		{"voicecode.txt", `> {"type":"%s"`, "connect ping prompt subscribe set_max_message_size message_ack"},
+		{"events.txt", `< {.*"kind":"%s"}`, kinds + "ServerErrorEvent StreamingDeltaEvent"},
+		{"events.txt", `< {.*"key":"execution_status","value":"%s"`, states},
+		{"session.txt", `< {"type":"%s"`, "sync durable transient item_started delta item_aborted error"},
+		{"session.txt", `< {"type":"durable".*"kind":"%s"}}`, kinds},
+		{"session.txt", `< {.*"execution_status"(,"value")?:"%s"`, states},
+		{"socketio.txt", `< %s`, "0 1 2 3 40 41 42 43 44 45 46 6"}, // Engine.IO, and within its 4 Socket.IO
+		{"socketio.txt", `> %s`, "3 40 41 42 43"},
+		{"socketio.txt", `< 42.*"agent_state_changed".*"agent_state":"%s"`, "loading running awaiting_user_input paused stopped finished " +
+			"rejected error awaiting_user_confirmation user_confirmed user_rejected rate_limited"},
 	} {
-		for _, kind := range strings.Fields(types) {
-			require.Contains(t, string(text), fmt.Sprintf("\n%s {\"type\":%q", way, kind))
+		text, err := os.ReadFile("testdata/" + row.file)
+		require.NoError(t, err)
+		for _, word := range strings.Fields(row.words) {
+			require.Regexp(t, `(?m)^`+strings.Replace(row.line, "%s", word, 1), string(text))
 		}
 	}
 }
