@@ -90,6 +90,7 @@ func (s *served) api(line *connection.Manager) diagnostics.API {
 		Timeline: func(limit int, since time.Time) []persistence.Entry {
 			return []persistence.Entry{{Kind: "start", Text: "Handline starts", At: since}}[:min(limit, 1)]
 		},
+		Failures: func() persistence.Failures { return nil },
 		Conversations: func(context.Context) ([]diagnostics.Conversation, error) {
 			return nil, network.Failure{Cause: network.Auth, Status: 401}
 		},

@@ -55,14 +55,14 @@ func (c *Client) Diagnose(ctx context.Context, each func(Finding)) (r Report, er
 
 // stats answers with the figures of the latest days, today last.
 func (a API) stats(w http.ResponseWriter, r *http.Request) error {
-	answer(w, http.StatusOK, map[string][]Day{"days": RecentDays(a.Timeline, time.Now())})
+	answer(w, http.StatusOK, map[string][]Day{"days": RecentDays(a.Timeline, a.Failures(), time.Now())})
 	return nil
 }
 
 // RecentDays are the figures of the last week, from all that the timeline keeps: a line that holds writes nothing, so what
 // is the case may have been written long before.
-func RecentDays(timeline func(limit int, since time.Time) []persistence.Entry, now time.Time) []Day {
-	days := Days(timeline(statsEntries, time.Time{}), now)
+func RecentDays(timeline func(limit int, since time.Time) []persistence.Entry, failed persistence.Failures, now time.Time) []Day {
+	days := Days(timeline(statsEntries, time.Time{}), failed, now)
 	first := now.AddDate(0, 0, 1-statsDays).Format(time.DateOnly)
 	return slices.DeleteFunc(days, func(d Day) bool { return d.Date < first })
 }

@@ -25,13 +25,14 @@ type Day struct {
 	Reconnects int `json:"reconnects"`
 	MedianBack int `json:"median_back_ms"`
 	P95Back    int `json:"p95_back_ms"`
-	// Causes counts how often the timeline names each cause of trouble.
-	Causes map[string]int `json:"causes"`
+	// Failed counts the dials that came to nothing, by cause, and Tries says it in words, "" = none did.
+	Failed map[string]int `json:"failed_dials"`
+	Tries  string         `json:"failed_words,omitempty"`
 }
 
-// Days works out the figures of each day that the entries tell of, oldest first, with now's day last. What was the case
-// at the last entry is taken to hold until now.
-func Days(entries []persistence.Entry, now time.Time) []Day {
+// Days works out the figures of each day that the entries and the failures tell of, oldest first, with now's day last.
+// What was the case at the last entry is taken to hold until now.
+func Days(entries []persistence.Entry, failed persistence.Failures, now time.Time) []Day {
 	entries = slices.Clone(entries)
 	// The saver and others write at the same time, so neighbours may have changed places.
 	slices.SortStableFunc(entries, func(a, b persistence.Entry) int { return a.At.Compare(b.At) })
@@ -48,6 +49,11 @@ func Days(entries []persistence.Entry, now time.Time) []Day {
 	}
 	t.pass(now)
 	t.day(now)
+	for date, causes := range failed {
+		if date <= now.Format(time.DateOnly) {
+			t.on(date).failed = causes
+		}
+	}
 	return t.result()
 }
 
@@ -65,13 +71,14 @@ type tally struct {
 type sums struct {
 	wanted, connected time.Duration
 	back              []time.Duration
-	causes            map[string]int
+	failed            map[string]int
 }
 
-func (t *tally) day(at time.Time) *sums {
-	date := at.In(t.zone).Format(time.DateOnly)
+func (t *tally) day(at time.Time) *sums { return t.on(at.In(t.zone).Format(time.DateOnly)) }
+
+func (t *tally) on(date string) *sums {
 	if t.days[date] == nil {
-		t.days[date] = &sums{causes: map[string]int{}}
+		t.days[date] = &sums{failed: map[string]int{}}
 	}
 	return t.days[date]
 }
@@ -119,9 +126,6 @@ func (t *tally) read(e persistence.Entry) {
 
 // turn is a change of the line.
 func (t *tally) turn(to connection.Status, e persistence.Entry) {
-	if e.Cause != "" && to != connection.Connected && to != connection.Disconnected {
-		t.day(e.At).causes[e.Cause]++
-	}
 	switch {
 	case to == connection.Disconnected:
 		t.out = false
@@ -139,7 +143,7 @@ func (t *tally) result() []Day {
 	var out []Day
 	for date, s := range t.days {
 		slices.Sort(s.back)
-		d := Day{Date: date, Wanted: int(s.wanted.Round(time.Second) / time.Second), Reconnects: len(s.back), Causes: s.causes,
+		d := Day{Date: date, Wanted: int(s.wanted.Round(time.Second) / time.Second), Reconnects: len(s.back), Failed: s.failed, Tries: tries(s.failed),
 			MedianBack: milliseconds(rank(s.back, 0.5)), P95Back: milliseconds(rank(s.back, 0.95))}
 		if s.wanted > 0 {
 			d.Connected = float64(s.connected) / float64(s.wanted)

@@ -47,7 +47,8 @@ func TestADayInFigures(t *testing.T) {
 		[4]string{"01 18:00:02", "phase", "connected"},
 		[4]string{"01 19:00:00", "stop"},
 	)
-	days := diagnostics.Days(entries, at(t, "01 23:00:00"))
+	failed := persistence.Failures{"2026-03-01": {"timeout": 2, "refused": 9}, "2026-03-02": {"refused": 1}}
+	days := diagnostics.Days(entries, failed, at(t, "01 23:00:00"))
 	require.Len(t, days, 1)
 	d := days[0]
 	require.Equal(t, "2026-03-01", d.Date)
@@ -57,7 +58,8 @@ func TestADayInFigures(t *testing.T) {
 	// 09:00–12:00, 13:00–14:00 and 18:00–19:00 a line was wanted, and 62 seconds of it there was none.
 	require.Equal(t, 5*3600, d.Wanted)
 	require.InDelta(t, 1-62.0/(5*3600), d.Connected, 1e-9)
-	require.Equal(t, map[string]int{"reset": 1, "timeout": 2, "refused": 1}, d.Causes)
+	require.Equal(t, map[string]int{"timeout": 2, "refused": 9}, d.Failed)
+	require.Equal(t, "11 tries failed: nothing listening 9, no answer 2", d.Tries)
 }
 
 func TestFiguresOfMoreThanADay(t *testing.T) {
@@ -72,17 +74,17 @@ func TestFiguresOfMoreThanADay(t *testing.T) {
 		{"a crash: nobody knows what came after the last entry", [][4]string{
 			{"03 08:00:00", "phase", "reconnecting", "reset"}, {"03 09:00:00", "phase", "connected"}, {"03 10:00:00", "start"},
 			{"03 10:00:00", "phase", "connecting"}, {"03 10:30:00", "phase", "connected"},
-		}, []diagnostics.Day{{Date: "2026-03-03", Wanted: 3 * 3600, Connected: 0.5, Causes: map[string]int{"reset": 1}}}},
+		}, []diagnostics.Day{{Date: "2026-03-03", Wanted: 3 * 3600, Connected: 0.5}}},
 		{"a clock that was ahead", [][4]string{{"04 12:00:00", "phase", "connected"}}, []diagnostics.Day{{Date: "2026-03-03"}}},
 		{"out of order", [][4]string{{"03 11:00:00", "stop"}, {"03 10:00:00", "phase", "connected"}},
 			[]diagnostics.Day{{Date: "2026-03-03", Wanted: 3600, Connected: 1}}},
 	} {
 		for i := range row.want {
-			if row.want[i].Causes == nil {
-				row.want[i].Causes = map[string]int{}
+			if row.want[i].Failed == nil {
+				row.want[i].Failed = map[string]int{}
 			}
 		}
-		require.Equal(t, row.want, diagnostics.Days(day(t, row.entries...), at(t, "03 12:00:00")), row.name)
+		require.Equal(t, row.want, diagnostics.Days(day(t, row.entries...), nil, at(t, "03 12:00:00")), row.name)
 	}
 }
 
@@ -92,8 +94,8 @@ func TestALineThatHoldsForWeeks(t *testing.T) {
 	ring := func(limit int, since time.Time) []persistence.Entry {
 		return slices.DeleteFunc(slices.Clone(stored), func(e persistence.Entry) bool { return e.At.Before(since) })
 	}
-	days := diagnostics.RecentDays(ring, at(t, "20 12:00:00"))
+	days := diagnostics.RecentDays(ring, nil, at(t, "20 12:00:00"))
 	require.Len(t, days, 7)
-	require.Equal(t, diagnostics.Day{Date: "2026-03-14", Wanted: 24 * 3600, Connected: 1, Causes: map[string]int{}}, days[0])
-	require.Equal(t, diagnostics.Day{Date: "2026-03-20", Wanted: 12 * 3600, Connected: 1, Causes: map[string]int{}}, days[6])
+	require.Equal(t, diagnostics.Day{Date: "2026-03-14", Wanted: 24 * 3600, Connected: 1, Failed: map[string]int{}}, days[0])
+	require.Equal(t, diagnostics.Day{Date: "2026-03-20", Wanted: 12 * 3600, Connected: 1, Failed: map[string]int{}}, days[6])
 }

@@ -52,6 +52,8 @@ function figures(d) {
   put(is("reconnects"), d ? String(d.reconnects) : "–");
   put(is("median"), d?.reconnects ? words.span(d.median_back_ms) : "–");
   put(is("worst"), d?.reconnects ? words.span(d.p95_back_ms) : "–");
+  put(is("tries"), d?.failed_words ?? "");
+  show(is("tries"), Boolean(d?.failed_words));
 }
 
 function draw() {

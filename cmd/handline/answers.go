@@ -75,6 +75,7 @@ func (a *app) api() diagnostics.API {
 		SetKey:        a.setKey,
 		SetLogin:      a.setLogin,
 		Timeline:      a.state.Timeline,
+		Failures:      a.state.Failures,
 		Conversations: a.conversations,
 		History:       a.history,
 		Window:        a.openWindow,

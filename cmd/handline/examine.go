@@ -162,7 +162,8 @@ func (a *app) bundle(ctx context.Context, titles bool, last *diagnostics.Report)
 		e.Line = &snap
 	}
 	if a.state != nil {
-		e.Timeline, e.Days = a.state.Timeline(reportEntries, time.Time{}), diagnostics.RecentDays(a.state.Timeline, now)
+		e.Timeline = a.state.Timeline(reportEntries, time.Time{})
+		e.Days = diagnostics.RecentDays(a.state.Timeline, a.state.Failures(), now)
 	}
 	var err error
 	if e.Log, err = persistence.TailLog(a.home.Logs(), reportLines); err != nil {

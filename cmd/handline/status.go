@@ -17,7 +17,7 @@ import (
 )
 
 type statusCmd struct {
-	JSON  bool `help:"Print the snapshot as one JSON object."`
+	JSON  bool `help:"Print the snapshot, with today's figures, as one JSON object."`
 	Watch bool `short:"w" help:"Go on, with a line for each change."`
 }
 
@@ -37,14 +37,24 @@ func (s statusCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if s.JSON {
-		if err := json.NewEncoder(c.out).Encode(st.Snapshot); err != nil {
-			return err
-		}
-	} else {
+	if !s.JSON {
 		c.show(st.Snapshot)
+		return stands(st.Snapshot)
+	}
+	days, err := client.Stats(c.ctx)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(c.out).Encode(withToday{st.Snapshot, days[len(days)-1]}); err != nil {
+		return err
 	}
 	return stands(st.Snapshot)
+}
+
+// withToday is the snapshot, and beside its fields the day's figures.
+type withToday struct {
+	connection.Snapshot
+	Today diagnostics.Day `json:"today"`
 }
 
 // watch prints a line whenever something changed that a person or a script acts on, until the app or the user ends it.

@@ -49,7 +49,7 @@ func storedTimeline(home *persistence.Home, limit int) ([]persistence.Entry, []d
 	}
 	defer state.Close()
 	entries := state.Timeline(limit, time.Time{})
-	return entries, diagnostics.RecentDays(state.Timeline, time.Now()), nil
+	return entries, diagnostics.RecentDays(state.Timeline, state.Failures(), time.Now()), nil
 }
 
 // figures are a day's in words.
@@ -71,6 +71,9 @@ func figures(d diagnostics.Day) string {
 			return (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond)
 		}
 		words = append(words, fmt.Sprintf("back after %s (median), %s (95 of 100)", back(d.MedianBack), back(d.P95Back)))
+	}
+	if d.Tries != "" {
+		words = append(words, d.Tries)
 	}
 	return strings.Join(words, " · ")
 }

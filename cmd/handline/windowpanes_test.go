@@ -109,11 +109,12 @@ func windowTellsWhatHappened(t *testing.T, b *browser) {
 		{At: yesterday, Kind: "phase", Status: "connected", Phase: "online", Text: "Connected"},
 		{At: time.Now(), Kind: "alert", Text: "Connection lost"},
 		{At: time.Now(), Kind: "diagnosis", Text: "All systems operational"},
-	}}))
+	}, Failures: persistence.Failures{time.Now().Format(time.DateOnly): {"refused": 9, "timeout": 3}}}))
 	tab.pane("settings")
 	tab.pane("activity")
 	shown := "[...document.querySelectorAll('#activity li > span')].map(e => e.textContent).join('|')"
 	tab.until(shown + ".includes('Connection lost')")
+	tab.until("document.querySelector('[data-is=tries]').textContent === '12 tries failed: nothing listening 9, no answer 3'")
 	tab.until("[...document.querySelectorAll('[data-is=timeline] .title')].map(e => e.textContent).join() === 'Today,Yesterday'")
 	tab.click("#activity [value=alert] + span")
 	tab.until(shown + " === 'Connection lost'")
