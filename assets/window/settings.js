@@ -242,7 +242,7 @@ async function list() {
     problem = config?.server === "" ? null : await fill(talk, config?.conversation ?? "");
   }
   talk.disabled = config?.server === "";
-  show(talkID, false);
+  show(talkID, talk.value === "own");
   put(is("talk-said"), problem ? problem.text : "");
   is("talk-said").classList.toggle("good", problem?.code === "not-offered");
   is("reload").disabled = false;

@@ -246,13 +246,20 @@ func (t *tab) holds(path string) (release func()) {
 	}
 }
 
-// A key that is stored while the list is on its way is tried as well.
+// What is chosen while the list is on its way stays so, and a key that is stored meanwhile is tried as well.
 func windowAsksAgain(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, func(v *persistence.Config) { connected(v); v.ConnectAtLaunch = "never" })
 	tab := s.enter(b, "settings")
 	tab.until("document.querySelectorAll('#f-talk option').length === 4")
 	tab.until(hasList)
 	release := tab.holds("v1/conversations")
+	tab.click("[data-is=reload]")
+	tab.until("held.length === 1")
+	tab.pick("#f-talk", otherTalk)
+	release()
+	tab.until(hasList)
+	require.Equal(t, otherTalk, tab.value("#f-talk"))
+
 	tab.click("[data-is=reload]")
 	tab.until("held.length === 1")
 	tab.enter("#f-key", "another-key")
