@@ -123,22 +123,20 @@ func (a *app) storeSignIn(ctx context.Context, server, key string) error {
 // mostConversations is how many the server is asked for.
 const mostConversations = 100
 
-// list asks the line's server for its conversations, the most recently updated first.
-func (a *app) list(ctx context.Context, limit int) ([]backend.Conversation, error) {
-	return a.listOf(ctx, a.aim(), limit)
-}
-
-func (a *app) listOf(ctx context.Context, t wire.Target, limit int) ([]backend.Conversation, error) {
+// list asks a server for its conversations, the most recently updated first.
+func (a *app) list(ctx context.Context, t wire.Target) ([]backend.Conversation, error) {
 	key, err := a.keyFor(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	return a.backend.Conversations(ctx, t, key, limit)
+	return a.lists.get(ctx, question{t, key}, func(ctx context.Context) ([]backend.Conversation, error) {
+		return a.backend.Conversations(ctx, t, key, mostConversations)
+	})
 }
 
 // conversations are the configured server's, whatever the line tries out: one of them is chosen for the configuration.
 func (a *app) conversations(ctx context.Context) ([]diagnostics.Conversation, error) {
-	found, err := a.listOf(ctx, target(a.settings.now()), mostConversations)
+	found, err := a.list(ctx, target(a.settings.now()))
 	if err != nil {
 		return nil, err
 	}

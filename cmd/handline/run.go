@@ -112,6 +112,7 @@ type app struct {
 	logFile  *persistence.Log
 	dialer   network.Dialer
 	backend  *backend.Client
+	lists    lists // of conversations
 	feed     *diagnostics.Feed
 	line     *connection.Manager
 	checks   *diagnostics.Rounds

@@ -188,12 +188,12 @@ func (l *menuList) due(s connection.Snapshot, now time.Time) bool {
 func (a *app) listForMenu(ctx context.Context) []tray.Conversation {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	found, err := a.list(ctx, tray.Conversations)
+	found, err := a.list(ctx, a.aim())
 	if err != nil && !errors.Is(err, backend.ErrNoQuestion) {
 		a.log.Warn("the menu's conversations could not be listed", "error", err)
 	}
 	var list []tray.Conversation
-	for _, c := range found {
+	for _, c := range found[:min(len(found), tray.Conversations)] {
 		list = append(list, tray.Conversation{ID: c.ID, Title: c.Title, State: standingOf(c.Running, c.Asleep)})
 	}
 	return list
