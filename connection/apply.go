@@ -185,11 +185,12 @@ func (s *session) deliver(e *wire.Event) {
 
 // fill asks the server's history for what the socket did not bring, applies it, and then lets the held messages go. A
 // history that cannot be read is asked again, slower each time; until it answers, nothing after the gap is applied, so
-// that a crash in between loses nothing.
+// that a crash in between loses nothing. A web page in its place may be a portal's, and is believed the third time.
 func (s *session) fill(ctx context.Context) {
 	for try := 1; ; try++ {
 		err := s.catchUp(ctx)
-		if err == nil || noHistory(err) {
+		var f network.Failure
+		if suspect := errors.As(err, &f) && f.Suspect; err == nil || noHistory(err) && (!suspect || try > 2) {
 			if err != nil {
 				s.log.Warn("the server keeps no history: what was published during the greeting may be missing", "error", err)
 			}
@@ -222,10 +223,11 @@ func (s *session) catchUp(ctx context.Context) error {
 	})
 }
 
-// noHistory says whether the server has no history that could be asked.
+// noHistory says whether the server has answered that there is no history to be asked. An answer that broke off within
+// its first line is no backend's either, and says nothing of the kind.
 func noHistory(err error) bool {
 	var f network.Failure
-	return errors.As(err, &f) && f.Cause == network.NotABackend
+	return errors.As(err, &f) && f.Cause == network.NotABackend && (f.Status/100 == 2 || f.Status/100 == 4)
 }
 
 func (s *session) cursor() string {

@@ -137,3 +137,39 @@ func TestARefusalIsToldAsWhatItIs(t *testing.T) {
 		})
 	}
 }
+
+// Only a server's own word that it has no history ends the asking for what a greeting left out. An answer that broke off
+// within its first line looks like no web server's, and would leave a hole for good.
+func TestOnlyAServerWithoutAHistoryIsBelieved(t *testing.T) {
+	for name, row := range map[string]struct {
+		f     network.Failure
+		asked int // within a minute; negative = at least so often
+	}{
+		"unknown path":  {network.Failure{Cause: network.NotABackend, Status: 404}, 1},
+		"a web page":    {network.Failure{Cause: network.NotABackend, Suspect: true, Status: 200}, 3},
+		"a portal":      {network.Failure{Cause: network.NotABackend, Suspect: true, Status: 302}, -8},
+		"half a line":   {network.Failure{Cause: network.NotABackend, Suspect: true, Detail: "the answer is not HTTP"}, -8},
+		"a reset":       {network.Failure{Cause: network.Reset}, -8},
+		"a busy server": {network.Failure{Cause: network.Unavailable, Status: 503}, -8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, demo.Options{Mood: demo.Quiet}, func(w *world) {
+				w.stop()
+				asked := 0
+				w.opt.History = func(context.Context, wire.Place, string, func([]byte) error) error {
+					asked++
+					return row.f
+				}
+				w.start()
+				w.until(Connected, time.Minute)
+				w.pass(time.Minute)
+				require.Equal(t, row.asked < 0, w.manager.Snapshot().Syncing)
+				if row.asked < 0 {
+					require.GreaterOrEqual(t, asked, -row.asked)
+				} else {
+					require.Equal(t, row.asked, asked)
+				}
+			})
+		})
+	}
+}
