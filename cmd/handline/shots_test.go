@@ -112,7 +112,7 @@ func workingDay(now time.Time) []persistence.Entry {
 		{At: at(4*h + 12*m), Kind: "start", Text: "Handline started"},
 		phase(4*h+12*m-1*s, "connecting", "Connecting...", ""),
 		phase(4*h+12*m-2*s, "connected", "Connected", ""),
-		{At: at(2*h + 41*m), Kind: "alert", Text: "Agent waiting for you"},
+		{At: at(2*h + 41*m), Kind: "alert", Text: "The agent is waiting for you"},
 		phase(97*m, "reconnecting", "Reconnecting (1/10)... — The server is restarting", "draining"),
 		phase(97*m-6*s, "connected", "Connected — catching up", ""),
 		phase(352*s, "reconnecting", "Reconnecting (1/10)... — No network connection", "no-network"),
