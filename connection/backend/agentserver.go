@@ -57,8 +57,9 @@ func (c *Client) agentPlace(ctx context.Context, base *url.URL, s Server, h wire
 
 func (c *Client) agentConversation(ctx context.Context, base *url.URL, h wire.Hello) (agentConversation, error) {
 	if h.Conversation == "" {
-		found, err := c.agentConversations(ctx, base, h.Key, 5)
-		return newest(found, err, base.Host)
+		return newest(func(limit int) ([]agentConversation, error) {
+			return c.agentConversations(ctx, base, h.Key, limit)
+		}, base.Host)
 	}
 	var found agentConversation
 	err := c.get(ctx, base, "api/conversations/"+url.PathEscape(h.Conversation), nil, sessionKey(h.Key), &found)

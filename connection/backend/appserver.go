@@ -63,8 +63,9 @@ func (c *Client) appPlace(ctx context.Context, base *url.URL, h wire.Hello, wake
 
 func (c *Client) appConversation(ctx context.Context, base *url.URL, h wire.Hello) (appConversation, error) {
 	if h.Conversation == "" {
-		found, err := c.appConversations(ctx, base, h.Key, 20)
-		return newest(found, err, base.Host)
+		return newest(func(limit int) ([]appConversation, error) {
+			return c.appConversations(ctx, base, h.Key, limit)
+		}, base.Host)
 	}
 	var found []*appConversation
 	err := c.get(ctx, base, "api/v1/app-conversations", url.Values{"ids": {h.Conversation}}, appKey(h.Key), &found)

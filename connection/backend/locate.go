@@ -207,22 +207,29 @@ func listed[T described](found []T, err error) ([]Conversation, error) {
 	return out, nil
 }
 
-// newest is the most recently updated one that can be joined as it is. In what order lists come is not documented.
-func newest[T described](found []T, err error, host string) (T, error) {
+// newest is the most recently updated one that can be joined as it is. A few are asked for first, and then as many as
+// servers give at once: those that sleep may stand before it. In what order lists come is not documented.
+func newest[T described](ask func(limit int) ([]T, error), host string) (T, error) {
 	var best T
-	if err != nil {
-		return best, err
-	}
-	some, at := false, time.Time{}
-	for _, f := range found {
-		if c := f.common(); c.Running && (!some || c.Updated.After(at)) {
-			best, some, at = f, true, c.Updated
+	for _, limit := range []int{10, 100} {
+		found, err := ask(limit)
+		if err != nil {
+			return best, err
+		}
+		some, at := false, time.Time{}
+		for _, f := range found {
+			if c := f.common(); c.Running && (!some || c.Updated.After(at)) {
+				best, some, at = f, true, c.Updated
+			}
+		}
+		if some {
+			return best, nil
+		}
+		if len(found) < limit {
+			break
 		}
 	}
-	if !some {
-		return best, choose(host)
-	}
-	return best, nil
+	return best, choose(host)
 }
 
 // moment reads a time with or without a zone. Servers write their local time without one; it is taken as UTC, which is

@@ -73,8 +73,9 @@ func (c *Client) v0Place(ctx context.Context, base *url.URL, s Server, h wire.He
 
 func (c *Client) v0Conversation(ctx context.Context, base *url.URL, h wire.Hello) (v0Conversation, error) {
 	if h.Conversation == "" {
-		found, err := c.v0Conversations(ctx, base, h.Key, 20)
-		return newest(found, err, base.Host)
+		return newest(func(limit int) ([]v0Conversation, error) {
+			return c.v0Conversations(ctx, base, h.Key, limit)
+		}, base.Host)
 	}
 	var raw json.RawMessage
 	err := c.get(ctx, base, "api/conversations/"+url.PathEscape(h.Conversation), nil, v0Key(h.Key), &raw)

@@ -37,8 +37,7 @@ func (c *Client) voicePlace(ctx context.Context, base *url.URL, h wire.Hello) (w
 	if h.Conversation != "" {
 		return p, nil
 	}
-	sessions, err := c.voiceSessions(ctx, base, h)
-	found, err := newest(sessions, err, base.Host)
+	found, err := newest(func(int) ([]voiceSession, error) { return c.voiceSessions(ctx, base, h) }, base.Host)
 	p.Hello.Conversation, p.Title = found.ID, found.Name
 	return p, err
 }
