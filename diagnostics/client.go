@@ -83,7 +83,7 @@ func (c *Client) Follow(ctx context.Context) iter.Seq2[Event, error] {
 	return follow[Event](ctx, c, "/v1/events?follow", "event")
 }
 
-// Config is the configuration in force.
+// Config is the configuration as it is stored.
 func (c *Client) Config(ctx context.Context) (persistence.Config, error) {
 	var raw json.RawMessage
 	if err := c.call(ctx, "GET", "/v1/config", nil, &raw); err != nil {
