@@ -234,6 +234,9 @@ func TestTheCheckWaitsForTheLine(t *testing.T) {
 			diagnostics.Failed, network.Timeout, diagnostics.Budget},
 		{"a greeting that had no time yet", diagnostics.Budget - time.Second, []connection.Snapshot{{Phase: connection.Dialing}, {Phase: connection.Greeting}},
 			diagnostics.NotTested, "", diagnostics.Budget},
+		{"a greeting with a long history in it", time.Second, []connection.Snapshot{{Phase: connection.Greeting, Events: 1}, {Phase: connection.Greeting, Events: 2},
+			{Phase: connection.Greeting, Events: 3}, {Phase: connection.Greeting, Events: 4}, {Phase: connection.Greeting, Events: 5}, {Phase: connection.Greeting, Events: 6}},
+			diagnostics.NotTested, "", diagnostics.Budget},
 		{"Wi-Fi is back", time.Second, []connection.Snapshot{
 			{Phase: connection.Offline, Cause: stale}, {Phase: connection.Waiting, Cause: stale},
 			{Phase: connection.Dialing, Cause: stale}, {Phase: connection.Online, Status: connection.Connected}},

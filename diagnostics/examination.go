@@ -78,14 +78,15 @@ func (e *examination) line() (connection.Snapshot, bool) {
 }
 
 // settled is the live line once the dial that is under way or about to begin has come to something, or as it stands when
-// ctx ends; greeting is how long the server has kept it waiting for the end of its greeting. Who asks has reached the
-// server, so a line that knows of no network is about to hear of one.
+// ctx ends; greeting is how long the server has kept it waiting with its greeting, in which it may replay a long history.
+// Who asks has reached the server, so a line that knows of no network is about to hear of one.
 func (e *examination) settled(ctx context.Context) (s connection.Snapshot, greeting time.Duration, running bool) {
 	s, running = e.line()
 	if !running || e.Watch == nil || e.conversation != nil {
 		return s, 0, running
 	}
 	var greets time.Time
+	var events uint64
 	tried := false
 	for s = range e.Watch(ctx) {
 		trying := s.Phase == connection.Dialing || s.Phase == connection.Greeting
@@ -93,8 +94,8 @@ func (e *examination) settled(ctx context.Context) (s connection.Snapshot, greet
 		if s.Server != e.server || !trying && (tried || !about) {
 			return s, 0, s.Server == e.server
 		}
-		if tried = tried || trying; s.Phase == connection.Greeting && greets.IsZero() {
-			greets = time.Now()
+		if tried = tried || trying; s.Phase == connection.Greeting && (greets.IsZero() || s.Events > events) {
+			greets, events = time.Now(), s.Events
 		}
 	}
 	if !greets.IsZero() {
