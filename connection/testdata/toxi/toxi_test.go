@@ -34,7 +34,8 @@ type lab struct {
 	applied []string
 }
 
-func newLab(t *testing.T) *lab {
+// newLab lives at a pace; the zero Heartbeat is the default one.
+func newLab(t *testing.T, pace connection.Heartbeat) *lab {
 	l := &lab{t: t, server: demo.New(demo.Options{Dialect: demo.V0, Mood: demo.Quiet})}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -54,7 +55,7 @@ func newLab(t *testing.T) *lab {
 	l.line = connection.New(connection.Options{
 		Target: wire.Target{Server: "http://" + l.proxy.Listen, Conversation: demo.DefaultConversation, Dialect: wire.SocketIO},
 		Wanted: true, Dialer: dialer, History: asks.History,
-		Heartbeat: connection.Heartbeat{Idle: time.Second, Looking: time.Second}, // minutes in seconds
+		Heartbeat: pace,
 		Deliver: func(_ wire.Target, e wire.Event) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -128,7 +129,7 @@ func TestToxics(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t, connection.Heartbeat{Idle: time.Second, Looking: time.Second}) // minutes in seconds
 			l.server.Publish(20)
 			l.whole(5 * time.Second)
 			cure := l.poison(c.kind, c.stream, c.attributes)
@@ -145,6 +146,28 @@ func TestToxics(t *testing.T) {
 			cure()
 			l.until(connection.Connected, 20*time.Second)
 			l.server.Publish(20)
+			l.whole(20 * time.Second)
+		})
+	}
+}
+
+// A line that becomes slow lives, whatever the quiet line before it has taught of round trips, and at the pace that
+// everybody has who changed nothing: it is never given up while it answers.
+func TestASlowLineIsNeverGivenUp(t *testing.T) {
+	for _, slow := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second} {
+		t.Run(slow.String(), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, connection.Heartbeat{})
+			time.Sleep(20 * time.Second) // long enough to know the line as a quick one
+			cure := l.poison("latency", "downstream", map[string]any{"latency": slow.Milliseconds(), "jitter": slow.Milliseconds() / 4})
+			for range 8 {
+				l.server.Publish(5)
+				time.Sleep(15 * time.Second)
+				require.Equal(t, connection.Connected, l.line.Snapshot().Status)
+			}
+			require.Equal(t, 1, l.server.Dials(), "slow is not dead")
+			require.Greater(t, l.line.Snapshot().RTT, int(slow.Milliseconds()/2))
+			cure()
 			l.whole(20 * time.Second)
 		})
 	}
