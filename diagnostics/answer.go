@@ -14,13 +14,14 @@ import (
 	"handline/connection"
 	"handline/connection/backend"
 	"handline/connection/network"
+	"handline/persistence"
 )
 
 // Problem is why the API did not do what was asked: {"error": {…}} on the wire, an error in Go.
 type Problem struct {
 	Status int `json:"-"` // of the HTTP answer
 	// Code is a network.Cause, or one of: bad-request, not-found, method, too-large, not-offered, not-now, no-conversation,
-	// outbox-full, not-stored, internal.
+	// config, outbox-full, not-stored, internal.
 	Code   string `json:"code"`
 	Text   string `json:"text"` // what is
 	Means  string `json:"means,omitempty"`
@@ -40,6 +41,11 @@ func ProblemOf(err error, server string) *Problem {
 	if errors.As(err, &f) {
 		why := connection.Explain(f, server)
 		return &Problem{http.StatusBadGateway, string(why.Code), why.Text, why.Means, why.Advice}
+	}
+	var m *persistence.Mistake
+	if errors.As(err, &m) {
+		return &Problem{http.StatusConflict, "config", "config.json cannot be read", m.Path + ": " + m.Err.Error() + ".",
+			"Correct the file, or remove it to begin with the defaults. Nothing was changed."}
 	}
 	if errors.Is(err, backend.ErrNoQuestion) {
 		return &Problem{Status: http.StatusNotImplemented, Code: "not-offered", Text: "This kind of server has no way to ask that"}

@@ -12,14 +12,22 @@ import (
 // ErrNewer says that a file was written by a newer Handline: it is read as far as it is understood and never changed.
 var ErrNewer = errors.New("written by a newer Handline; update this one to change it")
 
+// Mistake says what is wrong in config.json, and where.
+type Mistake struct {
+	Path string
+	Err  error
+}
+
+func (m *Mistake) Error() string { return "reading " + m.Path + ": " + m.Err.Error() }
+func (m *Mistake) Unwrap() error { return m.Err }
+
 // Loaded is what LoadConfig found.
 type Loaded struct {
 	Migrated        // beyond Config, filled only where an older file was migrated
 	Note     string // what a person should be told, "" = nothing
 }
 
-// ReadConfig reads config.json and changes nothing. A missing file gives the defaults. A mistake, and damage, is an error
-// that says where it is. A newer Handline's file has a Version over ConfigVersion, and SaveConfig refuses with ErrNewer.
+// ReadConfig reads config.json and changes nothing. A missing file gives the defaults. A mistake, and damage, is a Mistake. A newer Handline's file has a Version over ConfigVersion, and SaveConfig refuses with ErrNewer.
 func ReadConfig(path string) (Config, error) {
 	c, _, err := readConfig(path)
 	return c, err
@@ -36,7 +44,7 @@ func readConfig(path string) (Config, []byte, error) {
 	}
 	c, err := DecodeConfig(b)
 	if err != nil {
-		return Config{}, b, fmt.Errorf("reading %s: %w", path, err)
+		return Config{}, b, &Mistake{path, err}
 	}
 	return c, b, nil
 }

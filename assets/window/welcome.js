@@ -133,7 +133,7 @@ key.querySelector("form").addEventListener("submit", (e) => attempt(e.submitter,
   put(error, value ? "" : "Enter the key, or say that the server needs none.");
   if (!value) return;
   if (allow.checked && !config.allowPlaintext.includes(new URL(config.server).origin)) {
-    config = await call("PUT", "v1/config", changed(config, "allowPlaintext", [...config.allowPlaintext, new URL(config.server).origin]));
+    config = await call("PUT", "v1/config", changed(await call("GET", "v1/config"), "allowPlaintext", [...config.allowPlaintext, new URL(config.server).origin]));
   }
   await call("POST", "v1/key", { key: value });
   const p = await settle("Kept in the keychain.");
