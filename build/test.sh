@@ -21,6 +21,7 @@ done
 # whole programs, browsers and panels run without it: systray races with itself.
 whole='/cmd/handline$|/tray/native$|/build'
 line='handline/connection'
+browsers='^(TestWindow|TestPictures)'
 step go test, with the race detector
 # shellcheck disable=SC2046 # no package has a space in its path
 go test -race -timeout 20m $(go list ./... | grep -vE "$whole" | grep -vx "$line")
@@ -29,7 +30,10 @@ HANDLINE_SCRIPTS=120 HANDLINE_CUTS=20 go test -race -short -timeout 20m "$line"
 step the line, in full
 go test -timeout 20m "$line"
 
-# These wait far more than they work.
+# Browsers keep every core busy, so they have the machine to themselves. The other programs wait far more than they work.
+whole=$(go list ./... | grep -E "$whole")
+step browsers
+go test -parallel 8 -timeout 30m -run "$browsers" ./cmd/handline
 step whole programs
-# shellcheck disable=SC2046
-go test -parallel 8 -timeout 30m $(go list ./... | grep -E "$whole")
+# shellcheck disable=SC2086
+go test -parallel 16 -timeout 30m -skip "$browsers" $whole

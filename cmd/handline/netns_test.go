@@ -472,7 +472,12 @@ func TestTheDemoWithoutANetwork(t *testing.T) {
 	out, err := exec.Command("unshare", "--map-root-user", "--net", "sh", "-c",
 		`ip link set lo up && test -z "$(ip route)" && exec "$0" --home "$1" demo`, built(t), t.TempDir()).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	require.NotContains(t, string(out), "should have been seen")
+	for _, never := range []string{"should have been seen", "demo-key"} {
+		require.NotContains(t, string(out), never)
+	}
+	for _, error := range []string{"This network wants you to log in", "The server did not accept your key"} {
+		require.Contains(t, string(out), "Error: "+error)
+	}
 	for _, a := range acts() {
 		require.Contains(t, string(out), "\n"+a.mood.Name()+"\n")
 	}
