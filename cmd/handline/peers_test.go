@@ -447,10 +447,11 @@ const planted = "planted-4f1c9a77e2"
 
 // obeysARefusal gives the server a key, and Handline a wrong one.
 func (a *typed) obeysARefusal() {
+	a.must("disconnect") // or it might be back by itself before it is told to
 	a.peer.kill()
 	a.peer.every = "20"
 	a.peer.start(planted)
-	code, out := a.types("", "reconnect")
+	code, out := a.types("", "connect")
 	require.Equal(a.t, 5, code, out)
 	require.Contains(a.t, out, "Error: ")
 	before, err := a.client.Status(context.Background())
