@@ -65,7 +65,7 @@ func TestPulseIsNoProgressOfAGreeting(t *testing.T) {
 				time.Sleep(readyTime - time.Second)
 				synctest.Wait()
 				require.Equal(t, Greeting, m.Snapshot().Phase)
-				time.Sleep(2 * time.Second)
+				time.Sleep(1500 * time.Millisecond) // before the next dial
 				synctest.Wait()
 				require.NotEqual(t, Greeting, m.Snapshot().Phase)
 				require.Equal(t, network.Timeout, m.Snapshot().Cause.Code)
