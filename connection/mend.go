@@ -119,9 +119,9 @@ func (t *turn) spent() time.Duration {
 	return t.now.Sub(t.dialled)
 }
 
-// suspect asks for a look at the portal after two failures in a row that smell of one. Some portals swallow what they
-// cannot answer, so silence smells as well, but a server that is off is just as silent: it is worth one look, and one
-// more on each other network. Portals stand between this machine and the internet, so a server on this machine or its
+// suspect asks for a look at the portal after two failures in a row that smell of one. Some portals swallow or refuse what
+// they cannot answer, so that smells as well, but a server that is off does the same: it is worth one look, and one more
+// on each other network. Portals stand between this machine and the internet, so a server on this machine or its
 // own network is never suspected.
 func (t *turn) suspect(f network.Failure) {
 	mute := f.Silent && f.Cause == network.Timeout || f.Cause == network.Refused
@@ -153,6 +153,9 @@ func (t *turn) looked(p network.Portal) {
 	switch {
 	case p.Verdict == network.LogIn && (t.phase == Waiting || t.phase == Captive || t.phase == Offline || t.phase == Dialing):
 		t.cut()
+		if t.phase != Captive {
+			t.peeks = 0
+		}
 		t.phase, t.portal, t.unanswered = Captive, p, 0
 		t.why = network.Failure{Cause: network.Captive, Suspect: true}
 		t.due = t.now.Add(portalRetry)
