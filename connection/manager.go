@@ -124,6 +124,7 @@ func (Decide) command()     {}
 // Manager owns one line.
 type Manager struct {
 	opt   Options
+	saver *saver
 	inbox chan input
 	gone  chan struct{} // closed when Run has returned
 	board board[Snapshot]
@@ -147,7 +148,7 @@ func New(o Options) *Manager {
 	if o.Load == nil {
 		o.Load = func(string, string) (persistence.Cursor, error) { return persistence.Cursor{}, nil }
 	}
-	m := &Manager{opt: o, inbox: make(chan input, 64), gone: make(chan struct{})}
+	m := &Manager{opt: o, saver: newSaver(o.Save, o.Log), inbox: make(chan input, 64), gone: make(chan struct{})}
 	m.board.init(newMachine(o.Target, o.Retry, o.Heartbeat, time.Time{}).snapshot())
 	m.mail.init(nil)
 	return m
@@ -225,6 +226,9 @@ func (m *Manager) Snapshot() Snapshot { s, _ := m.board.read(); return s }
 // Watch gives the latest snapshot at once and then each newer one; a slow reader skips, and never blocks anyone. It
 // ends with ctx or with Run.
 func (m *Manager) Watch(ctx context.Context) iter.Seq[Snapshot] { return m.board.watch(ctx) }
+
+// Missed counts the dials that came to nothing and are not stored yet. Anyone may call it.
+func (m *Manager) Missed() persistence.Failures { return m.saver.pending() }
 
 // publish shows the machine to the outside, where it has changed.
 func (m *Manager) publish(state machine, before outbox) {

@@ -75,6 +75,11 @@ func TestFailedDialsAreCounted(t *testing.T) {
 		before := w.server.Dials()
 		w.start()
 		w.pass(time.Hour)
+		told := counted
+		for _, causes := range w.manager.Missed() {
+			told += causes["unavailable"]
+		}
+		require.InDelta(w.t, w.server.Dials()-before, told, 1, "what is not stored yet is told as well")
 		w.stop()
 		require.Greater(w.t, counted, 100)
 		require.InDelta(w.t, w.server.Dials()-before, counted, 1, "the last one may not have come to its end")

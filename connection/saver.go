@@ -107,6 +107,15 @@ func (s *saver) miss(at time.Time, cause string) {
 	}
 }
 
+// pending is what miss has counted and nobody has stored.
+func (s *saver) pending() persistence.Failures {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(persistence.Failures)
+	all.Merge(s.missed)
+	return all
+}
+
 func (s *saver) poke() {
 	select {
 	case s.ready <- struct{}{}:

@@ -33,7 +33,7 @@ const mostBooks = 8
 type bookKey struct{ identity, conversation string }
 
 func newWorks(m *Manager) *works {
-	w := &works{m: m, saver: newSaver(m.opt.Save, m.opt.Log), books: make(map[bookKey]*journey), hangUp: func() {}}
+	w := &works{m: m, saver: m.saver, books: make(map[bookKey]*journey), hangUp: func() {}}
 	w.life, w.end = context.WithCancel(context.Background())
 	w.finished = make(chan struct{})
 	close(w.finished)

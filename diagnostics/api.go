@@ -34,7 +34,7 @@ type API struct {
 	SetLogin func(ctx context.Context, proxy, login string) error
 	// Timeline gives the newest entries of the stored ring, at most limit and none older than since, oldest first.
 	Timeline func(limit int, since time.Time) []persistence.Entry
-	// Failures gives the stored counts of dials that came to nothing.
+	// Failures counts the dials that came to nothing.
 	Failures func() persistence.Failures
 	// Conversations asks the configured server which conversations there are.
 	Conversations func(context.Context) ([]Conversation, error)

@@ -75,7 +75,7 @@ func (a *app) api() diagnostics.API {
 		SetKey:        a.setKey,
 		SetLogin:      a.setLogin,
 		Timeline:      a.state.Timeline,
-		Failures:      a.state.Failures,
+		Failures:      a.failures,
 		Conversations: a.conversations,
 		History:       a.history,
 		Window:        a.openWindow,
@@ -118,6 +118,15 @@ func (a *app) storeSignIn(ctx context.Context, server, key string) error {
 		return fmt.Errorf("storing the key: %w", err)
 	}
 	return a.setKey(ctx, server, key)
+}
+
+// failures are the dials that came to nothing, those of the last minute too.
+func (a *app) failures() persistence.Failures {
+	all := a.state.Failures()
+	if a.line != nil {
+		all.Merge(a.line.Missed())
+	}
+	return all
 }
 
 // mostConversations is how many the server is asked for.

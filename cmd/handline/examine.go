@@ -163,7 +163,7 @@ func (a *app) bundle(ctx context.Context, titles bool, last *diagnostics.Report)
 	}
 	if a.state != nil {
 		e.Timeline = a.state.Timeline(reportEntries, time.Time{})
-		e.Days = diagnostics.RecentDays(a.state.Timeline, a.state.Failures(), now)
+		e.Days = diagnostics.RecentDays(a.state.Timeline, a.failures(), now)
 	}
 	var err error
 	if e.Log, err = persistence.TailLog(a.home.Logs(), reportLines); err != nil {
