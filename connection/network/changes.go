@@ -74,7 +74,7 @@ func settle(ctx context.Context, hints <-chan struct{}, look func() (surrounding
 // surroundings is all that makes one network different from another, as far as a connection cares.
 type surroundings struct {
 	route4, route6 string // of the default route: interface and gateway, "" = none
-	out4, out6     string // where a packet to the internet would come from, "" = there is no way
+	out4, out6     string // where a packet to the internet would come from, "" = from nowhere, or nobody asks
 	addresses      string // routable ones, sorted
 	names          string // name servers, in order
 }
@@ -86,8 +86,7 @@ func look() (s surroundings, err error) {
 	if s.addresses, err = routable(); err != nil {
 		return s, err
 	}
-	// A VPN that routes by policy, or by halves of the internet, leaves the default route alone.
-	s.out4, s.out6 = source("203.0.113.1"), source("2001:db8::1") // nobody's: RFC 5737 section 3, RFC 3849
+	s.out4, s.out6 = sources()
 	// systemd-resolved writes its own address into the first file and the network's name servers into the second.
 	for _, file := range []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"} {
 		if text, err := os.ReadFile(file); err == nil {
@@ -122,17 +121,6 @@ func routable() (string, error) {
 	}
 	slices.Sort(found)
 	return strings.Join(found, ","), nil
-}
-
-// source is the address from which the system would send to another, "" = it could not. No packet is sent.
-func source(to string) string {
-	c, err := dialUDP(to)
-	if err != nil {
-		return ""
-	}
-	defer c.Close()
-	from, _, _ := net.SplitHostPort(c.LocalAddr().String())
-	return from
 }
 
 func nameServers(resolvConf string) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -49,4 +50,21 @@ func defaultRoutes() (v4, v6 string, err error) {
 		return "", "", fmt.Errorf("reading routes: %w", err)
 	}
 	return v4, defaultIn(string(table), route6), nil
+}
+
+// sources are the addresses from which the system would send to the internet. A VPN that routes by rules of its own, or by
+// halves of the internet, leaves the default route alone and is seen by them.
+func sources() (v4, v6 string) {
+	return source("203.0.113.1"), source("2001:db8::1") // nobody's: RFC 5737 section 3, RFC 3849
+}
+
+// source is the address from which the system would send to another, "" = it could not. No packet is sent.
+func source(to string) string {
+	c, err := dialUDP(to)
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	from, _, _ := net.SplitHostPort(c.LocalAddr().String())
+	return from
 }

@@ -14,3 +14,4 @@ func listen(ctx context.Context, _ func()) error {
 }
 
 func defaultRoutes() (v4, v6 string, err error) { return "", "", errors.ErrUnsupported }
+func sources() (v4, v6 string)                  { return "", "" }
