@@ -228,7 +228,7 @@ func (t *turn) nudge(n Nudge) {
 		if n.Link {
 			t.pulse.count = 0 // another path has another round trip; until it is known, the old one is the best guess
 		}
-		t.pulse = t.pulse.doubt(t.now)
+		t.pulse = t.pulse.doubt(t.now, t.behind())
 		t.do(ping{t.session})
 	case n.Dark:
 	case t.phase == Captive:

@@ -87,7 +87,7 @@ func (t *turn) watch() {
 	default:
 		f.doubted = true
 		if !t.pulse.heard.After(f.out) {
-			t.pulse = t.pulse.doubt(t.now)
+			t.pulse = t.pulse.doubt(t.now, 0)
 			t.do(ping{t.session})
 		}
 	}

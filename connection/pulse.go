@@ -93,9 +93,10 @@ func (p pulse) timeout(fixed time.Duration) time.Duration {
 }
 
 // doubt pings at once with a short deadline, because something happened that may have killed the line silently.
-// A doubt that stands is not put off by the next one: a VPN comes up in several steps.
-func (p pulse) doubt(now time.Time) pulse {
-	by := now.Add(max(doubtfulPing, min(8*p.smoothed, 10*time.Second)))
+// A doubt that stands is not put off by the next one: a VPN comes up in several steps. behind is how long the ping waits
+// before it goes out.
+func (p pulse) doubt(now time.Time, behind time.Duration) pulse {
+	by := now.Add(behind + max(doubtfulPing, min(8*p.smoothed, 10*time.Second)))
 	if p.doubted && p.deadline.Before(by) {
 		return p
 	}

@@ -251,11 +251,14 @@ func (t *turn) tick() {
 
 // pongTime is how long the pong of a ping sent now may take, 0 = as the round trip says.
 func (t *turn) pongTime() time.Duration {
-	if busy := t.outbox.left().Sub(t.now); busy > 0 {
-		return busy + max(doubtfulPing, t.pulse.timeout(t.beat.Timeout))
+	if behind := t.behind(); behind > 0 {
+		return behind + max(doubtfulPing, t.pulse.timeout(t.beat.Timeout))
 	}
 	return t.beat.Timeout
 }
+
+// behind is how long a ping may wait for a message that is leaving.
+func (t *turn) behind() time.Duration { return max(t.outbox.left().Sub(t.now), 0) }
 
 // every is the time between pings: shorter while someone looks, and then a tenth early, so that a line which dies right
 // after a ping is seen dead within Looking and two deadlines, the lateness of timers included.

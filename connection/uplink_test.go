@@ -107,6 +107,8 @@ func TestALongMessageOnASlowUplink(t *testing.T) {
 				dials := len(w.pipe.Dials())
 				for range 2 {
 					w.says(text)
+					w.pass(time.Second)
+					w.do(Nudge{Link: true, Route: true}) // its ping waits behind the message, too
 					w.pass(2 * time.Minute)
 				}
 				w.arrived(text, text)

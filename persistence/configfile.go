@@ -27,7 +27,8 @@ type Loaded struct {
 	Note     string // what a person should be told, "" = nothing
 }
 
-// ReadConfig reads config.json and changes nothing. A missing file gives the defaults. A mistake, and damage, is a Mistake. A newer Handline's file has a Version over ConfigVersion, and SaveConfig refuses with ErrNewer.
+// ReadConfig reads config.json and changes nothing. A missing file gives the defaults. A mistake, and damage, is a Mistake.
+// A newer Handline's file has a Version over ConfigVersion, and SaveConfig refuses with ErrNewer.
 func ReadConfig(path string) (Config, error) {
 	c, _, err := readConfig(path)
 	return c, err

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listen calls hint for each rtnetlink(7) message about links, addresses, routes and rules, until ctx ends or the socket fails.
+// listen calls hint for each rtnetlink(7) message about links, addresses, routes and rules, until ctx ends or the socket
+// fails.
 func listen(ctx context.Context, hint func()) error {
 	// Non-blocking, so that the runtime's poller serves it and Close ends a Read.
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
