@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -25,10 +26,6 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	a := newClinic(t).app("")
 	runs(t, a)
 	socket := a.home.Socket()
-	require.Eventually(t, func() bool { _, err := os.Stat(socket); return err == nil }, patience, tick)
-	info, err := os.Stat(socket)
-	require.NoError(t, err)
-	require.Equal(t, fs.ModeSocket|0o600, info.Mode())
 
 	curl := func(uid uint32, args ...string) string {
 		cmd := exec.Command("curl", append([]string{"-sv", "--max-time", "20"}, args...)...)
@@ -39,7 +36,10 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	}
 	const nobody = 65534
 	status := []string{"--unix-socket", socket, "http://handline/v1/status"}
-	require.Contains(t, curl(0, status...), `"status":"disconnected"`)
+	require.Eventually(t, func() bool { return strings.Contains(curl(0, status...), `"status":"disconnected"`) }, patience, tick)
+	info, err := os.Stat(socket) // not before it answers: its mode is set after it is there
+	require.NoError(t, err)
+	require.Equal(t, fs.ModeSocket|0o600, info.Mode())
 	require.Contains(t, curl(nobody, status...), "Permission denied", "by the home")
 	require.NoError(t, os.Chmod(filepath.Dir(a.home.Config()), 0o711))
 	require.Contains(t, curl(nobody, status...), "Permission denied", "by the socket")
