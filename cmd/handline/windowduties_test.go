@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 
 	"handline/connection"
 	"handline/connection/demo"
+	"handline/connection/network"
 )
 
 // axe finds what a person with a screen reader or weak eyes would stumble over. What differs in the dark is the colours.
@@ -91,7 +93,7 @@ func windowWorksByKeyboardAndWhenNarrow(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, connected)
 	tab := s.enter(b, "")
 	tab.status("connected")
-	for _, width := range []int{480, 640, 1400} {
+	for _, width := range []int{320, 480, 640, 1400} { // 320: a narrow window that is enlarged
 		tab.size(width, 600)
 		for _, pane := range []string{"overview", "diagnostics", "activity", "settings"} {
 			tab.pane(pane)
@@ -99,8 +101,22 @@ func windowWorksByKeyboardAndWhenNarrow(t *testing.T, b *browser) {
 			var over []string
 			tab.eval("[...document.querySelectorAll('main, .pane:not([hidden]) *')].filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible' && !e.closest('.unseen, select, input')).map(e => e.outerHTML.slice(0, 80))", &over)
 			require.Empty(t, over, "%s at %d", pane, width)
+			tab.eval("[...document.querySelectorAll('.sidebar a')].filter(e => e.getBoundingClientRect().left < 0 || e.getBoundingClientRect().right > innerWidth).map(e => e.hash)", &over)
+			require.Empty(t, over, "the sidebar at %d", width)
 		}
+		tab.pane("overview")
+		snap := connection.Snapshot{Status: connection.Error, Text: "Error: " + strings.Repeat("x", 200), Server: "https://" + strings.Repeat("a.very.long.name.", 12) + "example/" + strings.Repeat("path/", 30),
+			Title: strings.Repeat("W", 200), Cause: connection.Why{Code: network.Forbidden, Text: "y", Means: strings.Repeat("m", 200), Advice: strings.Repeat("a", 200)}}
+		raw, err := json.Marshal(snap)
+		require.NoError(t, err)
+		var wide bool
+		tab.eval(fmt.Sprintf("import('./overview.js').then(o => { o.update(%s); const m = document.querySelector('main'); return m.scrollWidth > m.clientWidth })", raw), &wide)
+		require.False(t, wide, "a server's long words at %d", width)
 	}
+	tab.eval("window.old = true; location.reload()", nil)
+	tab.until("!window.old && " + ready)
+	tab.status("connected")
+	windowWorksInTheSystemsColours(t, tab)
 	tab.size(1000, 700)
 	tab.eval("location.hash = 'overview'", nil)
 	tab.rest()
@@ -120,6 +136,27 @@ func windowWorksByKeyboardAndWhenNarrow(t *testing.T, b *browser) {
 	tab.eval("document.querySelector('.checks summary').focus()", nil)
 	tab.press("Enter")
 	tab.until("document.querySelector('.checks details').open")
+}
+
+// Where the system has colours of its own, as with high contrast, a switch still shows what it is set to, and a choice
+// which one is chosen.
+func windowWorksInTheSystemsColours(t *testing.T, tab *tab) {
+	tab.do("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "forced-colors", "value": "active"}, {"name": "prefers-reduced-motion", "value": "reduce"}}})
+	tab.pane("settings")
+	var seen []string
+	tab.eval(`(() => {
+		const back = (e, part) => getComputedStyle(e, part).backgroundColor;
+		const find = (selector) => document.querySelector(selector);
+		const f = find("#f-n1");
+		const set = (on) => { f.checked = on; return back(f, "::before"); };
+		return [set(true), set(false), back(find(".sidebar [aria-current]")), back(find(".sidebar a:not([aria-current])")),
+			back(find(".segments input:checked + span")), back(find(".segments input:not(:checked) + span"))];
+	})()`, &seen)
+	for i, what := range []string{"a switch", "the pane", "a choice"} {
+		require.NotEqual(t, seen[2*i+1], seen[2*i], what)
+	}
+	require.NotContains(t, seen[1], "0, 0, 0, 0", "a switch that is off is seen as well")
+	tab.scheme("light")
 }
 
 // A page of another port gets the browser's cookies for 127.0.0.1 and may send what it likes.
