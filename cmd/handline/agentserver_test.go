@@ -57,6 +57,7 @@ func TestRealPeersOfToday(t *testing.T) {
 	w.showTheAgent(m)
 	w.waitForAPlace()
 	w.obeyARefusal()
+	w.areToldOfADeletion()
 	w.goOnAfterALargeEvent()
 }
 
@@ -66,6 +67,7 @@ type twins struct {
 	peer   *agentPeer
 	talk   string
 	others []string // conversations that were visited
+	lost   []string // events of one that is deleted
 	both   []*typed
 }
 
@@ -81,7 +83,7 @@ func (w *twins) whole() {
 	w.t.Helper()
 	w.until(connection.Connected)
 	truth := w.peer.ids(w.talk)
-	var foreign []string
+	foreign := slices.Clone(w.lost)
 	for _, id := range w.others {
 		foreign = append(foreign, w.peer.ids(id)...)
 	}
@@ -280,6 +282,26 @@ func (w *twins) obeyARefusal() {
 	time.Sleep(3 * time.Second)
 	require.Equal(w.t, first, stranger.snapshot(), "nothing is dialled until there is another key")
 	stranger.kill()
+}
+
+// areToldOfADeletion: the server keeps the sockets of a conversation that somebody deletes, and says nothing. Who says
+// something there is told.
+func (w *twins) areToldOfADeletion() {
+	id := w.peer.converse()
+	for _, a := range w.both {
+		require.Contains(w.t, a.must("connect", id), "Connected")
+	}
+	w.lost = w.peer.ids(id)
+	w.peer.call(http.MethodDelete, "/api/conversations/"+id, nil, nil)
+	for _, a := range w.both {
+		a.must("send", "--no-wait", "anybody there?")
+		a.until(connection.Error, patience)
+		require.Equal(w.t, "This conversation does not exist", a.snapshot().Cause.Text)
+		number, rest, _ := strings.Cut(a.must("outbox"), "\t")
+		require.True(w.t, strings.HasPrefix(rest, "sending"), "it is not said to have failed, nor to have arrived: %s", rest)
+		a.must("outbox", "discard", number)
+	}
+	w.back()
 }
 
 // goOnAfterALargeEvent: the session socket ends at an event of more than 4 MiB, each time. That costs one reconnect.

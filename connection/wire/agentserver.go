@@ -175,9 +175,18 @@ func (a *agentEvent) agent() Agent {
 
 // rejection is a server's complaint about what we sent. It names no message; as one is in flight at a time, it is that
 // one. Of the details only the first line is kept: the others quote the message.
+//
+// What the server could not read it does not have. After any other complaint it may: a message is stored first, and then
+// the agent is set to work. A server that has closed the conversation, as when somebody deletes it, keeps the socket and
+// tells nothing more; whoever looks again is told why.
 func rejection(code, details []byte) Event {
+	line, _, _ := strings.Cut(text(details), "\n")
+	if line == "inactive_service" {
+		return Event{Kind: Refused, Reason: "the server no longer serves this conversation here"}
+	}
 	e := Event{Kind: Rejected, Reason: text(code)}
-	if line, _, _ := strings.Cut(text(details), "\n"); line != "" {
+	e.Vague = e.Reason != "ValidationError" && e.Reason != "JSONDecodeError"
+	if line != "" {
 		e.Reason += ": " + line
 	}
 	return e

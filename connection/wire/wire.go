@@ -125,7 +125,7 @@ type Event struct {
 	Barred   bool          // Refused because this key may not join this conversation
 	Nowhere  bool          // Refused because the server does not know the namespace
 	Busy     bool          // Rejected for now alone: the peer is busy with another message
-	Vague    bool          // Rejected, and nothing says of what: most likely of the message in flight
+	Vague    bool          // Rejected, and nothing says for certain that the message in flight did not arrive
 	Outdated bool          // Refused because of the protocol's version
 	After    time.Duration // of Draining, 0 = not told
 	// Then is what else the frame tells, in order, where it tells several things: each is to be taken as if it had come in
