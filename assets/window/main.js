@@ -44,7 +44,10 @@ const hear = (name, s) => {
   if (name === "outbox") return outbox.hear(s);
   if (name !== "snapshot") return;
   snapshot = s;
-  if (lost) tell(lost = null);
+  if (lost) {
+    tell(lost = null);
+    if (current() === "settings") settings.load(); // another Handline may have other settings
+  }
   for (const pane of [overview, diagnose, activity, outbox]) pane.update(s);
   arrange(false);
   if (!document.documentElement.dataset.ready) performance.mark("ready");

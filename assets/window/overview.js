@@ -12,7 +12,8 @@ const offered = document.documentElement.dataset.demo;
 let demo = ""; // the demo's address
 let last = null; // the latest snapshot
 let past = ""; // the state before this start, until the line was up once
-let told = "";
+let told = ""; // what was announced, or is about to be
+let telling;
 let absent = null; // why Handline cannot be heard: its words and since when
 
 is("mend").addEventListener("click", (e) => { if (last) run(words.mending(last)[1], e.currentTarget); });
@@ -50,8 +51,16 @@ export function tick() {
   trouble(s, now);
   details(s);
   chart(s, now);
-  const news = [s.text, s.cause?.text].filter(Boolean).join(". ").replace(/ \(\d+\/\d+\)/, "");
-  if (news !== told) { told = news; say(news); }
+  const known = !s.cause?.text || s.text.includes(s.cause.text);
+  announce([s.text.replace(/ \(\d+\/\d+\)/, "").replace(/\.+$/, ""), known ? "" : s.cause.text].filter(Boolean).join(". "));
+}
+
+// announce tells a screen reader what has come to stay: a line that comes and goes would talk without end.
+function announce(news) {
+  if (news === told) return;
+  told = news;
+  clearTimeout(telling);
+  telling = setTimeout(() => say(told), 1000);
 }
 
 function paint(state) {
@@ -134,7 +143,7 @@ function showAbsent(now) {
   chart({}, now);
   is("mend").disabled = is("disconnect").disabled = true;
   delete is("mend").dataset.ready;
-  if (absent.text !== told) { told = absent.text; say(`${absent.text}. ${absent.advice}`); }
+  announce(`${absent.text}. ${absent.advice}`);
 }
 
 // recall finds the last state before this start, so that a restart does not look like a blank page.

@@ -29,6 +29,7 @@ func TestWindow(t *testing.T) {
 		"leads through the first launch":      firstLaunch,
 		"offers the demo":                     demoIsAWayOut,
 		"comes back after a restart":          windowComesBackAfterARestart,
+		"tells a screen reader":               windowTellsAScreenReader,
 		"steers the line":                     windowSteersTheLine,
 		"tells a diagnosis":                   windowTellsADiagnosis,
 		"tells what happened":                 windowTellsWhatHappened,

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -10,7 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"handline/connection"
 	"handline/connection/demo"
+	"handline/connection/network"
+	"handline/persistence"
 )
 
 func firstLaunch(t *testing.T, b *browser) {
@@ -85,6 +90,46 @@ func windowComesBackAfterARestart(t *testing.T, b *browser) {
 	require.Equal(t, http.StatusForbidden, res.StatusCode, "what was heard meanwhile opens nothing")
 	tab.eval("window.old = true; location.reload()", nil)
 	tab.until("!window.old && " + ready)
+	settingsComeBackToo(t, s, tab)
+}
+
+// What is changed while Handline is away is in the settings that are looked at when it is back.
+func settingsComeBackToo(t *testing.T, s *scene, tab *tab) {
+	t.Helper()
+	tab.pane("settings")
+	tab.until(hasList + " && document.querySelector('#f-n1').checked")
+	s.end()
+	tab.until("document.querySelector('#notice').textContent.includes('not running')")
+	file, err := persistence.LoadConfig(s.app.home.Config())
+	require.NoError(t, err)
+	file.Config.Notify.AgentWaiting = false
+	require.NoError(t, persistence.SaveConfig(s.app.home.Config(), file.Config))
+	s.start()
+	tab.until("document.querySelector('#notice').hidden && !document.querySelector('#f-n1').checked")
+}
+
+// A screen reader hears a change once, without counters, and nothing of what does not stay.
+func windowTellsAScreenReader(t *testing.T, b *browser) {
+	s := newScene(t, demo.Options{}, nil)
+	tab := s.enter(b, "")
+	tab.until("document.getElementById('live').textContent === 'Disconnected. Handline is not set up'")
+	tab.eval(`window.heard = []; new MutationObserver(() => heard.push(document.getElementById("live").textContent)).observe(document.getElementById("live"), {childList: true})`, nil)
+	shows := func(all ...connection.Snapshot) {
+		t.Helper()
+		raw, err := json.Marshal(all)
+		require.NoError(t, err)
+		tab.eval(fmt.Sprintf("import('./overview.js').then(o => %s.forEach(s => o.update(s)))", raw), nil)
+	}
+	lost := connection.Why{Code: network.Refused, Text: "Nothing is listening at localhost:3000"}
+	refused := connection.Why{Code: network.Auth, Text: "The server did not accept your key"}
+	up := connection.Snapshot{Status: connection.Connected, Text: "Connected", Server: demoServer}
+	down := connection.Snapshot{Status: connection.Reconnecting, Text: "Reconnecting (1/10)...", Server: demoServer, Cause: lost}
+	again := down
+	again.Text = "Reconnecting (2/10)..."
+	shows(down, up, down, up, down, again)
+	tab.until("heard.length === 1 && heard[0] === 'Reconnecting. Nothing is listening at localhost:3000'")
+	shows(again, down, connection.Snapshot{Status: connection.Error, Text: "Error: " + refused.Text, Server: demoServer, Cause: refused})
+	tab.until("heard.length === 2 && heard[1] === 'Error: The server did not accept your key'")
 }
 
 // thief takes the port of a Handline that is away, hears what the page sends, and lets go of the port. It gives the cookie,
