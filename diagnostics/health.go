@@ -3,7 +3,6 @@ package diagnostics
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -114,7 +113,7 @@ func (c *Client) Report(ctx context.Context, w io.Writer, preview, titles bool) 
 	}
 	defer res.Body.Close()
 	if _, err := io.Copy(w, res.Body); err != nil {
-		return errors.Join(errors.New("reading the report"), err)
+		return fmt.Errorf("copying the report: %w", err)
 	}
 	return nil
 }

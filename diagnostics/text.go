@@ -1,6 +1,7 @@
 package diagnostics
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func (o Outcome) Mark() string {
 // diagnosisText is a report as plain text.
 func diagnosisText(r Report) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "Connection Diagnostics\n%s, %s\n\n", r.Server, r.At.Format(time.RFC3339))
+	fmt.Fprintf(&s, "Connection Diagnostics\n%s, %s\n\n", cmp.Or(r.Server, "no server"), r.At.Format(time.RFC3339))
 	for _, f := range r.Findings {
 		s.WriteString(f.Text())
 	}

@@ -29,6 +29,9 @@ func (d diagnoseCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Lstat(d.Report); d.Report != "" && err == nil {
+		return taken(d.Report) // before anybody has waited for what cannot be saved
+	}
 	doctor := c.remote(client)
 	if !c.answers(client) {
 		if doctor, err = c.local(home); err != nil {
@@ -140,21 +143,19 @@ func (c *console) local(home *persistence.Home) (doctor, error) {
 	return d, nil
 }
 
-// indent puts what is said of a finding under what was seen.
-const indent = "             "
-
 // finding prints a row, and under what failed what it means and what to do.
 func (c *console) finding(f diagnostics.Finding) {
-	text := fmt.Sprintf("%-12s %s", f.Title, f.Saw)
+	saw := f.Saw
 	if f.Took > 0 {
-		text += fmt.Sprintf(" (%d ms)", f.Took)
+		saw += fmt.Sprintf(" (%d ms)", f.Took)
 	}
-	c.line(c.mark(f.Outcome), text)
+	const under = "%-12s "
+	c.tell(c.mark(f.Outcome), fmt.Sprintf(under, f.Title), saw)
 	if f.Outcome == diagnostics.Failed {
-		c.line(" ", indent+f.Means)
+		c.tell(" ", fmt.Sprintf(under, ""), f.Means)
 	}
-	if f.Advice != "" {
-		c.line(" ", indent+f.Advice)
+	if advice := byHand(f.Code, f.Action != "set-up", f.Advice); f.Advice != "" {
+		c.tell(" ", fmt.Sprintf(under, ""), advice)
 	}
 }
 
@@ -177,11 +178,15 @@ func (c *console) diagnosis(r diagnostics.Report) {
 	fmt.Fprintln(c.out, r.Summary)
 }
 
+func taken(path string) error {
+	return usage{path + " exists already", "Choose another name for the report."}
+}
+
 // save writes the report where nothing is yet, for the user's eyes only.
 func (c *console) save(d diagnoseCmd, from doctor) (err error) {
 	f, err := os.OpenFile(d.Report, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return usage{d.Report + " exists already", "Choose another name for the report."}
+		return taken(d.Report)
 	}
 	if err != nil {
 		return fmt.Errorf("saving the report: %w", err)

@@ -111,10 +111,10 @@ func stands(s connection.Snapshot) error {
 // show prints the dot, the headline and two lines of detail.
 func (c *console) show(s connection.Snapshot) {
 	now := time.Now()
-	c.line(c.dot(s), s.Headline(now))
+	c.tell(c.dot(s), "", s.Headline(now))
 	for _, d := range details(s, now) {
 		if d != "" {
-			c.line(" ", d)
+			c.tell(" ", "", d)
 		}
 	}
 }
@@ -123,7 +123,7 @@ func (c *console) show(s connection.Snapshot) {
 func (c *console) notRunning(home *persistence.Home) {
 	c.line(c.paint("90", "●"), "Handline is not running")
 	if v, err := persistence.ReadConfig(home.Config()); err == nil && v.Server != "" {
-		c.line(" ", "Set up for "+place(v.Server, v.Conversation, ""))
+		c.tell(" ", "", "Set up for "+place(v.Server, v.Conversation, ""))
 	}
 	c.line(" ", "Start it with: handline run")
 }
@@ -137,6 +137,34 @@ func (c *console) line(mark, text string) {
 		text = string(r[:room-1]) + "…"
 	}
 	fmt.Fprintf(c.out, "%s %s\n", mark, text)
+}
+
+// tell prints a mark and, after what heads it, a text. What does not fit a terminal's line goes on under the text's
+// beginning: advice that is cut helps nobody.
+func (c *console) tell(mark, head, text string) {
+	text = clean(text)
+	lines := []string{text}
+	if w := c.width(); w > 0 {
+		lines = folded(text, max(w-columns(mark)-2-utf8.RuneCountInString(head), 16))
+	}
+	blank := strings.Repeat(" ", utf8.RuneCountInString(head))
+	for _, l := range lines {
+		fmt.Fprintf(c.out, "%s %s%s\n", mark, head, l)
+		mark, head = strings.Repeat(" ", columns(mark)), blank
+	}
+}
+
+// folded breaks a text between words into lines of at most so many columns. A longer word has a line of its own.
+func folded(text string, room int) (lines []string) {
+	for _, word := range strings.Fields(text) {
+		n := len(lines)
+		if n > 0 && utf8.RuneCountInString(lines[n-1]+" "+word) <= room {
+			lines[n-1] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 // columns is how wide a mark is; what colours it takes no room.
@@ -177,23 +205,29 @@ func details(s connection.Snapshot, now time.Time) [2]string {
 	trouble := s.Status == connection.Error || s.Status == connection.Reconnecting
 	where := place(s.Server, s.Conversation, s.Title)
 	switch {
-	// What to do about these is typed, not clicked.
-	case s.Cause.Code == network.NotSetUp && s.Server == "":
-		return [2]string{s.Cause.Means, "Set it up with: handline connect --server URL"}
-	case s.Cause.Code == network.NotSetUp:
-		return [2]string{s.Cause.Means, "Choose one of: handline conversations"}
-	case trouble && s.Cause.Code == network.Auth:
-		return [2]string{s.Cause.Means, "Enter a new key with: handline login"}
-	case trouble && s.Cause.Code == network.Asleep:
-		return [2]string{s.Cause.Means, "Resume it with: handline connect --wake"}
-	case trouble && s.Cause.Code != "":
-		return [2]string{s.Cause.Means, s.Cause.Advice}
+	case s.Cause.Code == network.NotSetUp, trouble && s.Cause.Code != "":
+		return [2]string{s.Cause.Means, byHand(s.Cause.Code, s.Server != "", s.Cause.Advice)}
 	case s.Status == connection.Disconnected:
 		return [2]string{where, "Connect with: handline connect"}
 	case s.Status == connection.Connected && s.Events > 0:
 		return [2]string{where, fmt.Sprintf("%s · %d events", since(s.Since, now), s.Events)}
 	}
 	return [2]string{where, since(s.Since, now)}
+}
+
+// byHand is what to do about a cause where it is typed and not clicked.
+func byHand(code network.Cause, setUp bool, advice string) string {
+	switch {
+	case code == network.NotSetUp && !setUp:
+		return "Set it up with: handline connect --server URL"
+	case code == network.NotSetUp:
+		return "Choose one of: handline conversations"
+	case code == network.Auth:
+		return "Enter a new key with: handline login"
+	case code == network.Asleep:
+		return "Resume it with: handline connect --wake"
+	}
+	return advice
 }
 
 // place is "localhost:3000 · Fix the flaky test".
