@@ -48,16 +48,12 @@ func (c *Client) v0History(ctx context.Context, p wire.Place, after string, each
 	if n, err := strconv.ParseInt(after, 10, 64); err == nil {
 		next = n + 1
 	}
-	path := "api/conversations/" + url.PathEscape(p.Hello.Conversation) + "/events"
 	for {
 		start := next
-		more, err := c.page(ctx, p.Base, path, url.Values{"start_id": {fmt.Sprint(start)}, "limit": {fmt.Sprint(pageSize)}},
+		more, err := c.page(ctx, p.Base, v0Events(p), url.Values{"start_id": {fmt.Sprint(start)}, "limit": {fmt.Sprint(pageSize)}},
 			v0Key(p.Hello.Key), func(item []byte) error {
-				var event struct{ ID json.Number }
-				if json.Unmarshal(item, &event) == nil {
-					if id, err := event.ID.Int64(); err == nil {
-						next = max(next, id+1)
-					}
+				if id, ok := v0ID(item); ok {
+					next = max(next, id+1)
 				}
 				return each(item)
 			})
@@ -65,6 +61,18 @@ func (c *Client) v0History(ctx context.Context, p wire.Place, after string, each
 			return err
 		}
 	}
+}
+
+// v0ID is an event's id, where it has a whole number for one.
+func v0ID(item []byte) (int64, bool) {
+	var event struct{ ID json.Number }
+	err := json.Unmarshal(item, &event)
+	id, noNumber := event.ID.Int64()
+	return id, err == nil && noNumber == nil
+}
+
+func v0Events(p wire.Place) string {
+	return "api/conversations/" + url.PathEscape(p.Hello.Conversation) + "/events"
 }
 
 // eventHistory pages by event: page_id is the first event of the page. The server knows where an event is in its log,

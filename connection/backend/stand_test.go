@@ -152,7 +152,10 @@ func TestV0IsLookedAtBeforeItIsJoined(t *testing.T) {
 	require.True(t, found[0].Asleep)
 }
 
-func TestAKnownServerIsAskedOneQuestionADial(t *testing.T) {
+// v0Dial is what V0 is asked before a dial, once it is known: is the conversation there, and what does its agent do?
+var v0Dial = []string{"GET /api/conversations/run", "GET /api/conversations/run/events?limit=100&reverse=true"}
+
+func TestAKnownServerIsNotAskedAgainWhatItIs(t *testing.T) {
 	s := v0Stand(t)
 	c := &Client{}
 	for range 2 {
@@ -160,7 +163,7 @@ func TestAKnownServerIsAskedOneQuestionADial(t *testing.T) {
 		_, err := c.Locate(t.Context(), s.target("run"), "k", false)
 		require.NoError(t, err)
 	}
-	require.Equal(t, []string{"GET /api/conversations/run"}, s.requests())
+	require.Equal(t, v0Dial, s.requests())
 	// Another server at the same address is noticed.
 	s.say("GET /api/conversations/run", "502|{}")
 	_, err := c.Locate(t.Context(), s.target("run"), "k", false)
@@ -198,13 +201,51 @@ func TestASilentNetworkForgetsNothing(t *testing.T) {
 		cancel()
 		down = nil
 		require.NoError(t, locate(t.Context()))
-		require.Equal(t, []string{"GET /api/conversations/run"}, s.requests())
+		require.Equal(t, v0Dial, s.requests())
 	}
 	down = syscall.ECONNREFUSED // another server may come up there
 	require.Error(t, locate(t.Context()))
 	down = nil
 	require.NoError(t, locate(t.Context()))
 	require.Greater(t, len(s.requests()), 1)
+}
+
+// The agent's state at V0 is its latest change, however that can be had; a dial never fails for want of it.
+func TestV0IsAskedWhatTheAgentDoes(t *testing.T) {
+	page := func(from int, more string, last string) string {
+		var b strings.Builder
+		for id := from; id > from-99; id-- {
+			fmt.Fprintf(&b, `{"id":%d,"action":"run"},`, id)
+		}
+		return `{"events":[` + b.String() + last + `],"has_more":` + more + `}`
+	}
+	const newest = "GET /api/conversations/run/events?limit=100&reverse=true"
+	for name, row := range map[string]struct {
+		pages map[string]string
+		state wire.Agent
+	}{
+		"the latest": {map[string]string{newest: `{"events":[{"id":9,"action":"run"},{"id":8,"observation":"agent_state_changed",
+			"extras":{"agent_state":"running"}},{"id":7,"observation":"agent_state_changed","extras":{"agent_state":"paused"}}],"has_more":true}`},
+			wire.AgentWorking},
+		"further back": {map[string]string{newest: page(300, "true", `{"id":201,"action":"run"}`),
+			"GET /api/conversations/run/events?end_id=200&limit=100&reverse=true": page(200, "true",
+				`{"id":101,"observation":"agent_state_changed","extras":{"agent_state":"finished"}}`)}, wire.AgentFinished},
+		"nowhere":        {map[string]string{newest: `{"events":[{"id":0,"action":"run"}],"has_more":false}`}, ""},
+		"without an end": {map[string]string{newest: `{"events":[{"action":"run"}],"has_more":true}`}, ""},
+		"not to be had":  {map[string]string{newest: `500|{}`}, ""},
+		"a web page":     {map[string]string{newest: `200|<html>`}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := v0Stand(t)
+			for request, answer := range row.pages {
+				s.say(request, answer)
+			}
+			p, err := (&Client{}).Locate(t.Context(), s.target("run"), "k", false)
+			require.NoError(t, err)
+			require.Equal(t, row.state, p.Agent)
+			require.Less(t, len(s.requests()), 9)
+		})
+	}
 }
 
 func TestV0HistoryPagesByIDs(t *testing.T) {

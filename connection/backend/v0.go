@@ -3,10 +3,12 @@ package backend
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"handline/connection/network"
 	"handline/connection/wire"
@@ -68,8 +70,46 @@ func (c *Client) v0Place(ctx context.Context, base *url.URL, s Server, h wire.He
 	if at, ok := runtimeOf(found.URL, base); ok {
 		p.Base, p.Hello.Key = at, found.Key
 	}
+	p.Agent = c.v0Agent(ctx, p)
 	return p, nil
 }
+
+// v0Agent is the agent's state by the latest change of it, AgentUnknown where that is not among the newest few hundred
+// events. The conversation does not tell it, and a socket tells only what came after the cursor; a replay that is cut does
+// not even tell that.
+func (c *Client) v0Agent(ctx context.Context, p wire.Place) (state wire.Agent) {
+	codec, err := wire.New(p.Dialect, p.Hello)
+	if err != nil {
+		return wire.AgentUnknown
+	}
+	ctx, cancel := context.WithTimeout(ctx, agentTime)
+	defer cancel()
+	newest := url.Values{"reverse": {"true"}, "limit": {strconv.Itoa(pageSize)}}
+	for range 3 {
+		oldest := int64(-1)
+		more, err := c.page(ctx, p.Base, v0Events(p), newest, v0Key(p.Hello.Key), func(item []byte) error {
+			if e, err := codec.Item(item); err == nil && e.Agent != wire.AgentUnknown {
+				state = e.Agent
+				return errFound
+			}
+			if id, ok := v0ID(item); ok {
+				oldest = id
+			}
+			return nil
+		})
+		if err != nil || more == "" || oldest <= 0 {
+			break
+		}
+		newest.Set("end_id", strconv.FormatInt(oldest-1, 10))
+	}
+	return state
+}
+
+// agentTime is what the agent's state is worth waiting for before a dial.
+const agentTime = 2 * time.Second
+
+// errFound ends a page early.
+var errFound = errors.New("found")
 
 func (c *Client) v0Conversation(ctx context.Context, base *url.URL, h wire.Hello) (v0Conversation, error) {
 	if h.Conversation == "" {

@@ -45,11 +45,12 @@ func (c *socketIO) openHandsEvent(e *Event, top *int64) error {
 	return nil
 }
 
-// Item reads one event of GET /api/conversations/{id}/events: the same object that oh_event carries.
+// Item reads one event of GET /api/conversations/{id}/events: the same object that oh_event carries. A state in it is the
+// agent's: nothing says again what changed while the socket was being joined.
 func (c *socketIO) Item(body []byte) (Event, error) {
 	e := Event{Kind: Message, Name: []byte("oh_event"), Body: body, Replay: true}
 	err := c.openHandsEvent(&e, &c.filled)
-	c.top, e.Agent = max(c.top, c.filled), AgentUnknown // an old state is not the agent's
+	c.top = max(c.top, c.filled)
 	return e, err
 }
 

@@ -145,7 +145,8 @@ type Codec interface {
 	// Decode reads one frame. The error is about this frame alone: the session may go on.
 	Decode(frame []byte, binary bool) (Event, error)
 	// Item reads one event as the server's history lists it, oldest first. Its Cursor moves forward from where the
-	// socket was at Ready, whatever the socket brought since.
+	// socket was at Ready, whatever the socket brought since. It tells an agent's state only where the socket has not told
+	// a later one.
 	Item(body []byte) (Event, error)
 	// Encode makes the frame for an outgoing message with a client id: decimal digits, at most 16 of them. A dialect with
 	// acks answers with an Ack of that id.

@@ -20,8 +20,10 @@ const web = http.createServer((req, res) => {
   if (url.pathname === '/api/conversations/c1') return json({ conversation_id: 'c1', title: 'A talk', status: 'RUNNING', runtime_status: 'STATUS$READY', conversation_version: 'V0' });
   if (url.pathname === '/api/conversations') return json({ results: [{ conversation_id: 'c1', title: 'A talk', status: 'RUNNING', runtime_status: 'STATUS$READY', conversation_version: 'V0', last_updated_at: '2026-01-01T00:00:00' }], next_page_id: null });
   if (url.pathname === '/api/conversations/c1/events') {
-    const start = Number(url.searchParams.get('start_id') || 0), limit = Number(url.searchParams.get('limit') || 20);
-    const found = events.filter(e => e.id >= start);
+    const number = (name, otherwise) => Number(url.searchParams.get(name) || otherwise);
+    const start = number('start_id', 0), end = number('end_id', Infinity), limit = number('limit', 20);
+    const found = events.filter(e => e.id >= start && e.id <= end);
+    if (url.searchParams.get('reverse') === 'true') found.reverse();
     return json({ events: found.slice(0, limit), has_more: found.length > limit });
   }
   if (url.pathname.startsWith('/api/conversations/')) return json(null);

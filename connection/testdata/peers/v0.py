@@ -86,8 +86,11 @@ async def guard(request, handler):
 
 
 async def history(request):
-    start, limit = int(request.query.get("start_id", 0)), int(request.query.get("limit", 20))
-    found = [e for e in events if e["id"] >= start]
+    number = lambda name, default: int(request.query.get(name, default))
+    start, end, limit = number("start_id", 0), number("end_id", 1 << 60), number("limit", 20)
+    found = [e for e in events if start <= e["id"] <= end]
+    if request.query.get("reverse") == "true":
+        found.reverse()
     return web.json_response({"events": found[:limit], "has_more": len(found) > limit})
 
 
