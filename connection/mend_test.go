@@ -51,7 +51,7 @@ func TestWhatAnAgentDidMeanwhileIsNotGuessed(t *testing.T) {
 		l.then(0, news{session: 1, heard: l.now, agent: wire.AgentWorking}, "Connected", "")
 		l.then(time.Second, failed(1, network.Reset), "Reconnecting (1/10)...", "")
 		l.due(time.Second, "Reconnecting (1/10)...", "dial 2")
-		l.then(0, located{session: 2, dialect: string(dialect)}, "Reconnecting (1/10)...", "")
+		l.then(0, located{session: 2, dialect: string(dialect), conversation: "c1"}, "Reconnecting (1/10)...", "")
 		require.Equal(t, agent, l.m.snapshot().Agent, dialect)
 	}
 }

@@ -42,6 +42,9 @@ func (t *turn) take(in input) {
 			t.cut() // a dial that may wake nobody is not what was asked for
 		}
 		if !t.live {
+			if !in.Wake {
+				t.anew()
+			}
 			t.wake = t.wake || in.Wake
 			t.restart()
 		}
@@ -59,6 +62,7 @@ func (t *turn) take(in input) {
 	case KeyChanged:
 		if t.wanted && t.phase != Online {
 			t.cut() // it may have taken the old key along
+			t.anew()
 			t.restart()
 		}
 	case Look:
@@ -83,6 +87,9 @@ func (t *turn) hear(in input) {
 	switch in := in.(type) {
 	case located:
 		if t.hears(in.session) {
+			if in.conversation != t.conversation {
+				t.agent, t.cursor = wire.AgentUnknown, "" // those were another one's
+			}
 			t.dialect, t.conversation, t.title = in.dialect, in.conversation, in.title
 			if in.dialect == string(wire.VoiceCode) {
 				t.agent = wire.AgentUnknown // it tells what happens, and never what is
@@ -182,6 +189,13 @@ func (t *turn) use(target wire.Target) {
 	}
 }
 
+// anew forgets the conversation that was found where none was named: the newest may be another one by now.
+func (t *turn) anew() {
+	if t.conversation != t.target.Conversation {
+		t.conversation, t.title = t.target.Conversation, ""
+	}
+}
+
 // kick dials after the delay, unless immediate retries came too thick: at most one a second and six a minute, so that
 // neither an impatient finger nor a flapping link becomes a storm.
 func (t *turn) kick(delay time.Duration) {
@@ -210,6 +224,9 @@ func (t *turn) dial() {
 	t.pulse, t.syncing, t.from = pulse{}, false, netip.Addr{}
 	t.outbox.listens = t.outbox.awaits(t.target.Identity())
 	d := dial{session: t.session, target: t.target, connect: 10 * time.Second, wake: t.wake, listen: t.outbox.listens}
+	if d.target.Conversation == "" {
+		d.target.Conversation = t.conversation // a line that breaks comes back to where it was
+	}
 	if !t.silent.IsZero() {
 		// Nobody is there to be stormed: look often and briefly, and every third time long enough for a slow path.
 		if t.silences++; t.silences%3 != 0 {

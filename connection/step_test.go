@@ -391,6 +391,47 @@ func TestSwitchingIsNoRetry(t *testing.T) {
 	}
 }
 
+// Where none is named the newest conversation is taken, once: a line that breaks comes back to its own, whatever has become
+// newer meanwhile. Whoever connects anew gets the newest again.
+func TestALineComesBackToItsOwnConversation(t *testing.T) {
+	newest := remote
+	newest.Conversation = ""
+	asks := func(l *life) wire.Target {
+		t.Helper()
+		for _, e := range l.did {
+			if d, ok := e.(dial); ok {
+				return d.target
+			}
+		}
+		require.Fail(t, "no dial")
+		return wire.Target{}
+	}
+	l := begin(t, newest)
+	l.then(0, Connect{}, "Connecting...", "dial 1")
+	require.Equal(t, newest, asks(l))
+	l.then(0, located{session: 1, conversation: "c1", agent: wire.AgentWorking}, "Connecting...", "")
+	l.then(0, ready{session: 1}, "Connected", "ping 1")
+	l.then(0, news{session: 1, heard: l.now, cursor: "7"}, "Connected", "")
+	l.then(time.Second, failed(1, network.Reset), "Reconnecting (1/10)...", "")
+	l.due(time.Second, "Reconnecting (1/10)...", "dial 2")
+	require.Equal(t, remote, asks(l))
+	l.then(0, located{session: 2, conversation: "c1"}, "Reconnecting (1/10)...", "")
+	require.Equal(t, "working", l.m.snapshot().Agent)
+	l.then(5*time.Second, Reconnect{}, "Connecting...", "hang up 2, dial 3")
+	require.Equal(t, remote, asks(l), "that is to mend the line")
+	l.then(0, ended{3, network.Failure{Cause: network.Asleep, After: time.Minute}}, "Error: This conversation is asleep", "")
+	l.then(5*time.Second, Connect{Wake: true}, "Connecting...", "dial 4")
+	require.Equal(t, remote, asks(l), "that is the one to wake")
+	l.then(0, ended{4, network.Failure{Cause: network.Gone, Verdict: network.Final}}, "Error: This conversation does not exist", "")
+	l.then(5*time.Second, Connect{}, "Connecting...", "dial 5")
+	require.Equal(t, newest, asks(l))
+	l.then(0, located{session: 5, conversation: "c2"}, "Connecting...", "")
+	s := l.m.snapshot()
+	require.Equal(t, [3]string{"c2", "", ""}, [3]string{s.Conversation, s.Agent, s.LastEventID}, "nothing of the other one is left")
+	l.then(5*time.Second, Use{local}, "Connecting...", "hang up 5, dial 6")
+	require.Equal(t, local, asks(l))
+}
+
 // TestEveryInputInEveryPhase holds what must be true after any step, whatever came: at most one live session, a tick
 // due wherever one is needed, and no dial without a wish.
 func TestEveryInputInEveryPhase(t *testing.T) {

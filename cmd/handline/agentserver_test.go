@@ -53,6 +53,7 @@ func TestRealPeersOfToday(t *testing.T) {
 	w.surviveKills()
 	w.areBackAfterAStop()
 	w.areBackAfterARestart()
+	w.comeBackToTheirOwn()
 	w.listTheHistory()
 	w.showTheAgent(m)
 	w.waitForAPlace()
@@ -148,6 +149,18 @@ func (w *twins) areBackAfterARestart() {
 	w.until(connection.Connected)
 	stop()
 	w.whole()
+}
+
+// comeBackToTheirOwn: nobody has named the conversation, and another one is the newest by now.
+func (w *twins) comeBackToTheirOwn() {
+	require.NoError(w.t, w.peer.say(w.peer.converse(), "something newer", false))
+	w.peer.kill()
+	w.until(connection.Reconnecting)
+	w.peer.start()
+	w.whole()
+	for _, a := range w.both {
+		require.Equal(w.t, w.talk, a.snapshot().Conversation)
+	}
 }
 
 // listTheHistory asks for what came after a place, as a user types it: by the cursor of an event, and by its number.

@@ -161,6 +161,9 @@ func (a *app) conversations(ctx context.Context) ([]diagnostics.Conversation, er
 // history asks the server, not the line, so it works while the line is down.
 func (a *app) history(ctx context.Context, after string, each func(diagnostics.Event) error) error {
 	t := a.aim()
+	if s := a.line.Snapshot(); t.Conversation == "" && s.Server == t.Server {
+		t.Conversation = s.Conversation // the line's own, though another one may be the newest by now
+	}
 	key, err := a.keyFor(ctx, t)
 	if err != nil {
 		return err
