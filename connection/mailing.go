@@ -8,7 +8,7 @@ import (
 
 // mailing is one change of the outbox that is to be on disk.
 type mailing struct {
-	put, drop persistence.Message // one of them
+	put, drop persistence.Message // one of them; both: it moves
 	// told makes it a message's way out: it hears whether "sending" is on disk, and where a search begins. A way out that
 	// could not be stored is forgotten, since it will be asked for again.
 	told     func(after string, err error)
@@ -66,7 +66,11 @@ func (s *saver) mailed(m mailing) (after string, err error) {
 	case m.told != nil:
 		return s.sending(m)
 	case m.drop.ID != "":
-		if err = s.save(persistence.Batch{Drop: []persistence.Message{m.drop}}); err == nil {
+		b := persistence.Batch{Drop: []persistence.Message{m.drop}}
+		if m.put.ID != "" {
+			b.Put = []persistence.Message{m.put}
+		}
+		if err = s.save(b); err == nil {
 			s.unpin(m.drop)
 		}
 	default:

@@ -103,8 +103,9 @@ type (
 		session uint64
 		id      string
 	}
-	keep struct{ message persistence.Message } // what became of it
-	drop struct{ message persistence.Message } // it is done with
+	keep struct{ message persistence.Message }  // what became of it
+	drop struct{ message persistence.Message }  // it is done with
+	move struct{ from, to persistence.Message } // it belongs to the conversation under another name
 	// listen says whether a session must tell what users say.
 	listen struct {
 		session uint64

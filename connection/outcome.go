@@ -40,8 +40,24 @@ func (t *turn) post(in input) {
 		}
 	case Send:
 		t.outbox.add(in.Message)
+		t.readdress()
 	case Decide:
 		t.decide(in)
+	}
+}
+
+// readdress gives what was sent to the conversation by the user's name for it the server's own name, once that is known:
+// agent-servers take an id without its dashes. Cursors and echoes hang on the server's.
+func (t *turn) readdress() {
+	theirs, named := t.conversation, t.target.Conversation
+	if theirs == named || theirs == "" || named == "" {
+		return
+	}
+	for _, l := range t.outbox.letters {
+		if l.Identity == t.target.Identity() && l.Conversation == named && l.State != Confirmed {
+			t.outbox.change(l.ID, func(l *letter) { l.Conversation = theirs })
+			t.do(move{l.Message, t.outbox.find(l.ID).Message})
+		}
 	}
 }
 

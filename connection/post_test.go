@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"handline/connection/backend"
 	"handline/connection/demo"
 	"handline/connection/network"
 	"handline/connection/wire"
@@ -320,6 +321,33 @@ func TestAServerThatRefusesIsQuoted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An agent-server takes a conversation's id without its dashes, as addresses have it, and gives it back with them. What was
+// typed before it was asked goes where it was meant.
+func TestAnotherNameForAConversation(t *testing.T) {
+	inWorld(t, demo.Options{Dialect: demo.AgentServer, Mood: demo.Down}, func(w *world) {
+		w.stop()
+		w.opt.Locate = (&backend.Client{Dialer: w.opt.Dialer}).Locate
+		w.opt.Target.Conversation = strings.ReplaceAll(demo.DefaultConversation, "-", "")
+		w.start()
+		m := w.says("one")
+		w.pass(time.Second)
+		w.crash()
+		w.start()
+		w.became(m.ID, Queued, time.Second)
+		w.server.SetMood(demo.Quiet)
+		w.until(Connected, time.Minute)
+		require.Equal(w.t, demo.DefaultConversation, w.became(m.ID, Confirmed, 5*time.Second).Conversation)
+		w.arrived("one")
+		w.pass(time.Second)
+		require.Empty(w.t, w.mail)
+		w.crash()
+		w.start()
+		w.until(Connected, time.Minute)
+		w.became(w.says("two").ID, Confirmed, 5*time.Second)
+		w.arrived("one", "two")
+	})
 }
 
 // An error of voice-code's names no message. It is taken for the one in flight, which may have arrived all the same.

@@ -91,6 +91,7 @@ func (t *turn) hear(in input) {
 				t.agent, t.cursor = wire.AgentUnknown, "" // those were another one's
 			}
 			t.dialect, t.conversation, t.title = in.dialect, in.conversation, in.title
+			t.readdress()
 			if in.dialect == string(wire.VoiceCode) {
 				t.agent = wire.AgentUnknown // it tells what happens, and never what is
 			}

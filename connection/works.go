@@ -81,6 +81,8 @@ func (w *works) mail(e effect) {
 		w.saver.post(mailing{put: e.message})
 	case drop:
 		w.saver.post(mailing{drop: e.message})
+	case move:
+		w.saver.post(mailing{put: e.to, drop: e.from})
 	case transmit:
 		select {
 		case s.mail <- e:

@@ -37,7 +37,7 @@ type world struct {
 	stored  map[bookKey]persistence.Cursor
 	saves   []time.Time
 	notes   []persistence.Entry
-	mail    map[string]persistence.Message // by id
+	mail    map[string]persistence.Message // by conversation and id
 	queued  int                            // messages that were ever stored
 	dead    bool                           // what is stored goes nowhere, as after kill -9
 	full    bool                           // the disk is
@@ -142,10 +142,10 @@ func (w *world) save(b persistence.Batch) error {
 	}
 	w.notes = append(w.notes, b.Notes...)
 	for _, m := range b.Put {
-		w.mail[m.ID] = m
+		w.mail[m.Conversation+" "+m.ID] = m
 	}
 	for _, m := range b.Drop {
-		delete(w.mail, m.ID)
+		delete(w.mail, m.Conversation+" "+m.ID)
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (w *world) enqueue(m persistence.Message) (persistence.Message, error) {
 	}
 	w.queued++
 	m.ID = strconv.Itoa(w.queued)
-	w.mail[m.ID] = m
+	w.mail[m.Conversation+" "+m.ID] = m
 	return m, nil
 }
 

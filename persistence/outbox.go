@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -110,14 +111,15 @@ func (s *State) Outbox() ([]Message, error) {
 }
 
 // writeMessages stores what became of messages, and removes those that are done with. A message that was removed in the
-// meantime is not stored again.
+// meantime is not stored again; one that is removed here and stored under another conversation moves there.
 func writeMessages(tx *bolt.Tx, put, drop []Message) error {
 	b := tx.Bucket([]byte(outboxBucket))
 	if b == nil {
 		return nil
 	}
 	for _, m := range put {
-		if b.Get(messageKey(m)) == nil {
+		moves := slices.ContainsFunc(drop, func(d Message) bool { return d.ID == m.ID && b.Get(messageKey(d)) != nil })
+		if b.Get(messageKey(m)) == nil && !moves {
 			continue
 		}
 		if err := putMessage(b, m); err != nil {

@@ -52,6 +52,14 @@ func TestOutboxOutlivesTheProcess(t *testing.T) {
 	require.Equal(t, []Message{one, three}, outboxOf(t, s))
 	require.NoError(t, s.Write(Batch{Put: []Message{two}}))
 	require.Equal(t, []Message{one, three}, outboxOf(t, s), "what was removed does not come back")
+
+	there := three
+	there.Conversation = "d"
+	require.NoError(t, s.Write(Batch{Put: []Message{there}, Drop: []Message{three}}))
+	require.Equal(t, []Message{one, there}, outboxOf(t, s), "moved to another conversation")
+	require.NoError(t, s.Write(Batch{Drop: []Message{there}}))
+	require.NoError(t, s.Write(Batch{Put: []Message{three}, Drop: []Message{there}}))
+	require.Equal(t, []Message{one}, outboxOf(t, s))
 }
 
 func TestOutboxIsBounded(t *testing.T) {
