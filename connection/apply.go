@@ -184,8 +184,9 @@ func (s *session) deliver(e *wire.Event) {
 }
 
 // fill asks the server's history for what the socket did not bring, applies it, and then lets the held messages go. A
-// history that cannot be read is asked again, slower each time; until it answers, nothing after the gap is applied, so
-// that a crash in between loses nothing. A web page in its place may be a portal's, and is believed the third time.
+// history that cannot be read is asked again, slower each time, and no sooner than the server says; until it answers,
+// nothing after the gap is applied, so that a crash in between loses nothing. A web page in its place may be a portal's,
+// and is believed the third time.
 func (s *session) fill(ctx context.Context) {
 	for try := 1; ; try++ {
 		err := s.catchUp(ctx)
@@ -198,7 +199,7 @@ func (s *session) fill(ctx context.Context) {
 			return
 		}
 		s.log.Warn("could not fill a gap from the server's history", "error", err)
-		wait := time.NewTimer(min(time.Duration(try)*time.Second, 30*time.Second))
+		wait := time.NewTimer(max(min(time.Duration(try)*time.Second, 30*time.Second), min(f.After, 10*time.Minute)))
 		select {
 		case <-ctx.Done():
 			wait.Stop()
@@ -208,9 +209,10 @@ func (s *session) fill(ctx context.Context) {
 	}
 }
 
-// catchUp applies what the server's history has after the place reached.
+// catchUp applies what the server's history has after the place reached. A refusal for good, such as of the key, ends the
+// session: what is missing would never come, and the line would look well.
 func (s *session) catchUp(ctx context.Context) error {
-	return s.opt.History(ctx, s.place, s.cursor(), func(item []byte) error {
+	err := s.opt.History(ctx, s.place, s.cursor(), func(item []byte) error {
 		s.mu.Lock()
 		e, err := s.codec.Item(item)
 		if err == nil && ctx.Err() == nil {
@@ -221,6 +223,11 @@ func (s *session) catchUp(ctx context.Context) error {
 		s.report()
 		return ctx.Err()
 	})
+	var f network.Failure
+	if errors.As(err, &f) && f.Verdict == network.Final && !noHistory(err) {
+		s.end(f)
+	}
+	return err
 }
 
 // noHistory says whether the server has answered that there is no history to be asked. An answer that broke off within

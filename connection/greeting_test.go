@@ -151,6 +151,7 @@ func TestOnlyAServerWithoutAHistoryIsBelieved(t *testing.T) {
 		"half a line":   {network.Failure{Cause: network.NotABackend, Suspect: true, Detail: "the answer is not HTTP"}, -8},
 		"a reset":       {network.Failure{Cause: network.Reset}, -8},
 		"a busy server": {network.Failure{Cause: network.Unavailable, Status: 503}, -8},
+		"a rate limit":  {network.Failure{Cause: network.Throttled, Status: 429, After: 25 * time.Second}, -3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, demo.Options{Mood: demo.Quiet}, func(w *world) {
@@ -166,10 +167,37 @@ func TestOnlyAServerWithoutAHistoryIsBelieved(t *testing.T) {
 				require.Equal(t, row.asked < 0, w.manager.Snapshot().Syncing)
 				if row.asked < 0 {
 					require.GreaterOrEqual(t, asked, -row.asked)
+					require.LessOrEqual(t, asked, -row.asked+3)
 				} else {
 					require.Equal(t, row.asked, asked)
 				}
 			})
 		})
 	}
+}
+
+// A history that is refused for good will not come: a line that said "connected" then would show nothing, for ever.
+func TestAHistoryThatIsRefusedEndsTheLine(t *testing.T) {
+	inWorld(t, demo.Options{Dialect: demo.AgentServer, Version: "1.40.0"}, func(w *world) {
+		w.until(Connected, time.Minute)
+		w.stop()
+		w.server.Publish(150)
+		given, refuses, history := 0, true, w.opt.History
+		w.opt.History = func(ctx context.Context, p wire.Place, after string, each func([]byte) error) error {
+			return history(ctx, p, after, func(item []byte) error {
+				if given++; given > 120 && refuses {
+					return network.Failure{Cause: network.Auth, Verdict: network.Final, Status: 401}
+				}
+				return each(item)
+			})
+		}
+		w.start()
+		w.until(Error, time.Minute)
+		require.Equal(w.t, network.Auth, w.manager.Snapshot().Cause.Code)
+		refuses = false
+		w.do(KeyChanged{})
+		w.until(Connected, time.Minute)
+		w.server.SetMood(demo.Quiet)
+		w.whole()
+	})
 }

@@ -65,6 +65,7 @@ type session struct {
 	codec wire.Codec
 	line  *line
 	ws    *websocket.Conn
+	end   context.CancelCauseFunc // says why the session ends; the first word counts
 
 	mu        sync.Mutex // guards what follows, and codec.Decode and Item; never held across I/O
 	journey   *journey
@@ -107,6 +108,7 @@ func (s *session) run(ctx context.Context) network.Failure {
 	}
 	s.ws = ws
 	life, end := context.WithCancelCause(ctx)
+	s.end = end
 	var kids sync.WaitGroup
 	s.tell(ctx, opened{s.session, s.line.from()})
 	s.began = time.Now()
