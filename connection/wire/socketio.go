@@ -157,6 +157,9 @@ func (c *socketIO) message(e *Event, b []byte) error {
 	case '2', '5':
 		return c.event(e, id, body, attachments)
 	case '3', '6':
+		if len(id) == 0 { // without one it would be taken for the ack of whatever is in flight
+			return errors.New("reading Socket.IO ack: of nothing")
+		}
 		e.Kind, e.ID, e.Body, e.Final = Ack, id, body, !c.openHands()
 		if attachments > 0 {
 			c.waiting, c.partial = attachments, Event{} // the bytes that it carries are for nobody here
