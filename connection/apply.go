@@ -199,6 +199,9 @@ func (s *session) fill(ctx context.Context) {
 			return
 		}
 		s.log.Warn("could not fill a gap from the server's history", "error", err)
+		if f.Verdict == network.Thrice && try > 2 {
+			s.end(f) // the line had better say so
+		}
 		wait := time.NewTimer(max(min(time.Duration(try)*time.Second, 30*time.Second), min(f.After, 10*time.Minute)))
 		select {
 		case <-ctx.Done():

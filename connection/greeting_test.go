@@ -201,3 +201,22 @@ func TestAHistoryThatIsRefusedEndsTheLine(t *testing.T) {
 		w.whole()
 	})
 }
+
+// One that makes no sense may be a proxy's bad moment; three times three, it is what this server says.
+func TestAHistoryThatMakesNoSenseEndsTheLine(t *testing.T) {
+	inWorld(t, demo.Options{Mood: demo.Quiet}, func(w *world) {
+		w.stop()
+		asked := 0
+		w.opt.History = func(context.Context, wire.Place, string, func([]byte) error) error {
+			asked++
+			return network.Failure{Cause: network.Protocol, Verdict: network.Thrice, Detail: "the answer is not the JSON expected"}
+		}
+		w.start()
+		w.until(Connected, time.Minute)
+		w.pass(2 * time.Second)
+		require.Equal(w.t, Connected, w.manager.Snapshot().Status)
+		w.until(Error, time.Minute)
+		require.Equal(w.t, network.Protocol, w.manager.Snapshot().Cause.Code)
+		require.Equal(w.t, 9, asked)
+	})
+}

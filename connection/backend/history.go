@@ -194,8 +194,14 @@ func (s *stream) read() error {
 }
 
 func (s *stream) items() error {
-	if err := s.begin('['); err != nil {
+	list, err := s.Token()
+	switch {
+	case err != nil:
 		return err
+	case list == nil: // null
+		return nil
+	case list != json.Delim('['):
+		return errShape
 	}
 	for s.More() && s.refused == nil {
 		s.left.N = itemLimit

@@ -256,6 +256,7 @@ func TestV0HistoryPagesByIDs(t *testing.T) {
 		"GET /api/conversations/c/events?limit=100&start_id=9": `429|{"error":"Rate limit exceeded"}`,
 		"GET /api/conversations/c/events?limit=100&start_id=2": `{"events":[{"id":2},`,
 		"GET /api/conversations/c/events?limit=100&start_id=3": `[]`,
+		"GET /api/conversations/c/events?limit=100&start_id=4": `{"events":null,"has_more":null}`,
 	})
 	base, err := url.Parse(s.URL)
 	require.NoError(t, err)
@@ -282,6 +283,9 @@ func TestV0HistoryPagesByIDs(t *testing.T) {
 	require.Len(t, got, 1)
 	_, err = read("2")
 	require.Equal(t, network.Protocol, asFailure(err).Cause)
+	got, err = read("3")
+	require.NoError(t, err, "nothing may be written as null")
+	require.Empty(t, got)
 }
 
 func TestStrangersAreNamed(t *testing.T) {
