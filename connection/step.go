@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -88,9 +89,9 @@ func (t *turn) hear(in input) {
 	case located:
 		if t.hears(in.session) {
 			if in.conversation != t.conversation {
-				t.agent, t.cursor = wire.AgentUnknown, "" // those were another one's
+				t.title, t.agent, t.cursor = "", wire.AgentUnknown, "" // those were another one's
 			}
-			t.dialect, t.conversation, t.title = in.dialect, in.conversation, in.title
+			t.dialect, t.conversation, t.title = in.dialect, in.conversation, cmp.Or(in.title, t.title)
 			t.readdress()
 			if in.dialect == string(wire.VoiceCode) {
 				t.agent = wire.AgentUnknown // it tells what happens, and never what is
