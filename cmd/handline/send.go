@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"handline/connection"
 	"handline/diagnostics"
@@ -28,6 +29,9 @@ func (k sendCmd) Run(c *console) error {
 	text, err := k.text(c.in)
 	if err != nil {
 		return err
+	}
+	if !utf8.ValidString(text) {
+		return connection.ErrNotText // JSON would carry other characters instead
 	}
 	_, client, err := c.open()
 	if err != nil {
