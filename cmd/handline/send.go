@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"handline/connection"
+	"handline/connection/wire"
 	"handline/diagnostics"
 	"handline/persistence"
 )
@@ -141,6 +143,10 @@ func (k outboxListCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	st, err := client.Status(c.ctx)
+	if err != nil {
+		return err
+	}
 	for _, m := range all {
 		if k.JSON {
 			if err := json.NewEncoder(c.out).Encode(m); err != nil {
@@ -149,10 +155,19 @@ func (k outboxListCmd) Run(c *console) error {
 			continue
 		}
 		if m.State != connection.Confirmed {
-			row(c.out, m.ID, m.State, m.At.Local().Format("2006-01-02 15:04"), firstLine(m.Text), m.Why)
+			row(c.out, m.ID, m.State, m.At.Local().Format("2006-01-02 15:04"), firstLine(m.Text), remark(m, st.Snapshot))
 		}
 	}
 	return nil
+}
+
+// remark is why a message is in its state, and where it belongs if the line is elsewhere. The window says the same.
+func remark(m connection.Message, s connection.Snapshot) string {
+	if m.Identity == (wire.Target{Server: s.Server}).Identity() && m.Conversation == s.Conversation {
+		return m.Why
+	}
+	to := cmp.Or(m.Conversation, m.Identity)
+	return strings.TrimSpace(m.Why + " For " + to + ".")
 }
 
 // firstLine is the beginning of a text, for a list.
