@@ -24,10 +24,15 @@ function arrange(moved) {
   if (!moved) return;
   document.getElementById("main").scrollTop = 0;
   tell(pane === "overview" ? null : lost);
+  load(pane);
+  if (location.hash === "#message") write();
+}
+
+// load fills a pane with what the stream does not bring.
+function load(pane) {
   if (pane === "activity") {
     activity.arrive();
     outbox.arrive();
-    if (location.hash === "#message") write();
   }
   if (pane === "settings") settings.load();
   if (pane === "overview") overview.refreshToday();
@@ -46,7 +51,7 @@ const hear = (name, s) => {
   snapshot = s;
   if (lost) {
     tell(lost = null);
-    if (current() === "settings") settings.load(); // another Handline may have other settings
+    load(current()); // another Handline may have other settings, and another past
   }
   for (const pane of [overview, diagnose, activity, outbox]) pane.update(s);
   arrange(false);

@@ -90,11 +90,11 @@ func windowComesBackAfterARestart(t *testing.T, b *browser) {
 	require.Equal(t, http.StatusForbidden, res.StatusCode, "what was heard meanwhile opens nothing")
 	tab.eval("window.old = true; location.reload()", nil)
 	tab.until("!window.old && " + ready)
-	settingsComeBackToo(t, s, tab)
+	panesComeBackToo(t, b, s, tab)
 }
 
-// What is changed while Handline is away is in the settings that are looked at when it is back.
-func settingsComeBackToo(t *testing.T, s *scene, tab *tab) {
+// What changed while Handline was away is in the pane that is looked at when it is back.
+func panesComeBackToo(t *testing.T, b *browser, s *scene, tab *tab) {
 	t.Helper()
 	tab.pane("settings")
 	tab.until(hasList + " && document.querySelector('#f-n1').checked")
@@ -106,6 +106,18 @@ func settingsComeBackToo(t *testing.T, s *scene, tab *tab) {
 	require.NoError(t, persistence.SaveConfig(s.app.home.Config(), file.Config))
 	s.start()
 	tab.until("document.querySelector('#notice').hidden && !document.querySelector('#f-n1').checked")
+
+	quiet := newScene(t, demo.Options{}, nil) // nothing is set up, so nothing changes
+	tab = quiet.enter(b, "activity")
+	const starts = "[...document.querySelectorAll('#activity .day li')].filter(e => e.textContent.endsWith('Handline started')).length"
+	tab.until(starts + " === 1")
+	require.Eventually(t, func() bool { // it asks twice when it is turned to
+		return strings.Count(strings.Join(tab.addresses(), " "), "v1/timeline?limit=500") == 2
+	}, patience, tick)
+	quiet.end()
+	tab.until("document.querySelector('#notice').textContent.includes('not running')")
+	quiet.start()
+	tab.until(starts + " === 2")
 }
 
 // A screen reader hears a change once, without counters, and nothing of what does not stay.
