@@ -55,6 +55,9 @@ func (t *turn) take(in input) {
 	case Reconnect:
 		t.want(true)
 		t.cut()
+		if t.why.Cause == network.Gone {
+			t.anew()
+		}
 		t.restart()
 	case Use:
 		t.use(in.Target)
