@@ -32,7 +32,7 @@ cp "$here/LICENSE" "$app/Contents/Resources/LICENSE"
 compile() {
 	for arch in arm64 amd64; do
 		(cd "$here" && GOOS=darwin GOARCH=$arch CGO_ENABLED=1 \
-			CGO_CFLAGS="-mmacosx-version-min=12.0" CGO_LDFLAGS="-mmacosx-version-min=12.0" \
+			CGO_CFLAGS="-mmacosx-version-min=12.3" CGO_LDFLAGS="-mmacosx-version-min=12.3" \
 			go build -trimpath -ldflags "-s -w" -o "$out/handline-$arch" ./cmd/handline)
 	done
 	lipo -create -output "$app/Contents/MacOS/handline" "$out/handline-arm64" "$out/handline-amd64"

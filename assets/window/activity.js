@@ -61,7 +61,7 @@ function draw() {
   const search = is("search").value.trim().toLowerCase();
   const shown = entries.filter((e) => (!kind || e.kind === kind) && (!search || e.text.toLowerCase().includes(search)));
   const days = [];
-  for (const e of shown.toReversed()) {
+  for (const e of shown.reverse()) {
     const at = new Date(e.at);
     if (!days.length || !words.sameDay(days.at(-1).at, at)) days.push({ at, items: [] });
     days.at(-1).items.push(item(e, at));

@@ -36,7 +36,7 @@ function step(now) {
     if (li === now) li.setAttribute("aria-current", "step");
     else li.removeAttribute("aria-current");
   }
-  if (!root.hidden) [...now.querySelectorAll("button.primary[data-is], input:not([hidden]), select")].find((e) => e.checkVisibility())?.focus();
+  if (!root.hidden) [...now.querySelectorAll("button.primary[data-is], input:not([hidden]), select")].find((e) => e.getClientRects().length)?.focus();
 }
 
 // said leaves the answer of a finished step under its title.
