@@ -96,6 +96,7 @@ func (c *child) launched() {
 	conf := newObj("WKWebViewConfiguration")
 	// What the page stores must not outlive the window.
 	msg(conf, "setWebsiteDataStore:", msg(class("WKWebsiteDataStore"), "nonPersistentDataStore"))
+	msg(msg(conf, "preferences"), "setTabFocusesLinks:", true) // the panes are links
 	c.web = msg(msg(class("WKWebView"), "alloc"), "initWithFrame:configuration:", frame, conf)
 	const widthAndHeight = 2 | 16
 	msg(c.web, "setAutoresizingMask:", uint(widthAndHeight))
