@@ -171,6 +171,17 @@ func TestTheBusDies(t *testing.T) {
 	require.Equal(t, 4, a.ends())
 }
 
+// The bus goes while systray begins, which then has none to take leave of.
+func TestTheBusDiesAtTheStart(t *testing.T) {
+	for range 20 {
+		b := newBus(t)
+		a := b.app(t, "menu")
+		a.says("ready", func(x answer) bool { return x.Ready })
+		b.kill()
+		require.Equal(t, 4, a.ends())
+	}
+}
+
 func TestTheBusDiesInAStorm(t *testing.T) {
 	b := newBus(t)
 	h := newHost(t, b)

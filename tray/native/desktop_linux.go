@@ -108,7 +108,20 @@ func dialBus(ctx context.Context, address string) (*dbus.Conn, error) {
 // the loop has, or quitWithin after the end: then the loop is left to the end of the process.
 func loop(run func(), ended <-chan struct{}) {
 	returned := make(chan struct{})
-	go func() { run(); close(returned) }()
+	go func() {
+		defer close(returned)
+		defer func() {
+			r := recover()
+			select {
+			case <-ended: // the bus went while systray began, and systray takes leave of one that it never had
+			default:
+				if r != nil {
+					panic(r)
+				}
+			}
+		}()
+		run()
+	}()
 	select {
 	case <-returned:
 		return
