@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 
 	"handline/connection"
 	"handline/persistence"
@@ -22,12 +23,20 @@ import (
 // ErrNotRunning says that nobody listens on the socket.
 var ErrNotRunning = errors.New("Handline is not running")
 
+// ErrStuck says that a Handline runs and does not answer what it always has the answer to.
+var ErrStuck = &Problem{Code: "stuck", Text: "Handline does not answer", Means: "It runs, and something holds it up.",
+	Advice: "Wait a moment. If it stays so, end it with the system's own means and start it again."}
+
 // Client speaks to the running app over its unix socket. Its errors are ErrNotRunning, *Problem, or those of ctx.
-type Client struct{ http *http.Client }
+type Client struct {
+	http *http.Client
+	// prompt bounds the answers that wait for nobody: neither for a server nor for somebody at the keychain.
+	prompt time.Duration
+}
 
 // NewClient makes a client for the socket at path; nothing is dialled before the first call.
 func NewClient(path string) *Client {
-	return &Client{&http.Client{Transport: &http.Transport{
+	return &Client{prompt: 10 * time.Second, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", path)
 		},
@@ -38,7 +47,7 @@ func NewClient(path string) *Client {
 
 // Status is the latest snapshot, with who tells it.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	return s, c.call(ctx, "GET", "/v1/status", nil, &s)
+	return s, c.promptly(ctx, "GET", "/v1/status", &s)
 }
 
 // Watch gives the latest snapshot at once and then each newer one. It ends with an error: the app's end is
@@ -108,7 +117,18 @@ func (c *Client) Window(ctx context.Context, pane string) error {
 }
 
 // Quit ends the app.
-func (c *Client) Quit(ctx context.Context) error { return c.call(ctx, "POST", "/v1/quit", nil, nil) }
+func (c *Client) Quit(ctx context.Context) error { return c.promptly(ctx, "POST", "/v1/quit", nil) }
+
+// promptly calls for what is answered at once, or not at all.
+func (c *Client) promptly(ctx context.Context, method, path string, out any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.prompt, ErrStuck)
+	defer cancel()
+	err := c.call(ctx, method, path, nil, out)
+	if err != nil && context.Cause(ctx) == ErrStuck {
+		return ErrStuck
+	}
+	return err
+}
 
 // call does one request. in and out are JSON, nil = none.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
