@@ -289,6 +289,7 @@ func TestAGreetingThatHangsIsFound(t *testing.T) {
 	defer line.Wait()
 	defer stop()
 	require.NoError(t, a.line.Do(ctx, connection.Connect{}))
+	require.Eventually(t, func() bool { return a.line.Snapshot().Wanted }, patience, tick)
 	r := a.examine(ctx, nil)
 	worst, _ := r.Worst()
 	require.Equal(t, "ready", worst.Name, r.Findings)

@@ -124,7 +124,9 @@ func TestALeftClickDoesWhatTheSettingSays(t *testing.T) {
 		got, err := p.bus.Object(item, "/StatusNotifierItem").GetProperty("org.kde.StatusNotifierItem.ItemIsMenu")
 		require.NoError(t, err)
 		require.Equal(t, menu, got.Value(), "iconClick %q", click)
-		require.NoError(t, diagnostics.NewClient(home.Socket()).Quit(t.Context()))
+		client := diagnostics.NewClient(home.Socket())
+		require.Eventually(t, func() bool { _, err := client.Status(t.Context()); return err == nil }, patience, tick) // after the icon
+		require.NoError(t, client.Quit(t.Context()))
 		require.NoError(t, cmd.Wait())
 	}
 }
