@@ -20,7 +20,7 @@ type sleepyd struct {
 	t     *testing.T
 	conn  *dbus.Conn
 	asked [4]string // of the latest lock
-	locks chan *os.File
+	locks chan lock
 }
 
 // Inhibit gives the writing end of a pipe; its reading end tells when the lock is let go.
@@ -32,16 +32,42 @@ func (d *sleepyd) Inhibit(what, who, why, mode string) (dbus.UnixFD, *dbus.Error
 	ours := os.NewFile(uintptr(ends[0]), "lock")
 	d.t.Cleanup(func() { ours.Close() })
 	d.asked = [4]string{what, who, why, mode}
-	time.AfterFunc(100*time.Millisecond, func() { _ = syscall.Close(ends[1]) }) // after the bus has sent its copy
-	d.locks <- ours
+	d.locks <- lock{ours, ends[1]}
 	return dbus.UnixFD(ends[1]), nil
+}
+
+// lock is a pipe. Its writing end is given away.
+type lock struct {
+	reading *os.File
+	writing int
+}
+
+// isTaken waits until somebody besides logind holds the writing end, here in the same process, and lets go of logind's.
+func (l lock) isTaken(t *testing.T) {
+	t.Helper()
+	end := func(fd string) string { to, _ := os.Readlink("/proc/self/fd/" + fd); return to }
+	pipe := end(fmt.Sprint(l.writing))
+	eventually(t, "the lock is taken", func() error {
+		open, err := os.ReadDir("/proc/self/fd")
+		held := 0
+		for _, fd := range open {
+			if end(fd.Name()) == pipe {
+				held++
+			}
+		}
+		if held < 3 { // both of logind's ends, and the other's
+			return fmt.Errorf("%d hold it, %v", held, err)
+		}
+		return nil
+	})
+	require.NoError(t, syscall.Close(l.writing))
 }
 
 func newSleepyd(t *testing.T, b *bus) *sleepyd {
 	conn, err := dbus.Connect(b.address)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	d := &sleepyd{t: t, conn: conn, locks: make(chan *os.File, 4)}
+	d := &sleepyd{t: t, conn: conn, locks: make(chan lock, 4)}
 	require.NoError(t, conn.Export(d, logindPath, logindIface))
 	reply, err := conn.RequestName(logindName, dbus.NameFlagDoNotQueue)
 	require.NoError(t, err)
@@ -61,9 +87,10 @@ func (d *sleepyd) locked() (released <-chan time.Time) {
 		require.Equal(d.t, "sleep", d.asked[0])
 		require.Equal(d.t, "Handline", d.asked[1])
 		require.Equal(d.t, "delay", d.asked[3], "a sleep is held up, never forbidden")
+		lock.isTaken(d.t)
 		c := make(chan time.Time, 1)
 		go func() {
-			_, _ = lock.Read(make([]byte, 1))
+			_, _ = lock.reading.Read(make([]byte, 1))
 			c <- time.Now()
 		}()
 		return c
