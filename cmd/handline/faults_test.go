@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -21,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,13 +194,24 @@ func start(t *testing.T, cmd *exec.Cmd, address string, log *bytes.Buffer) {
 	}
 }
 
-// free is a loopback address on which nobody listens.
+// free is a loopback address on which nobody listens, nor will but for the test that asked. It lies below the ports that
+// systems give away, from 32768, so no other test is given it meanwhile. It was never listened at to find it: a process
+// that another test is just starting has a copy of each listener, so that one that was closed may go on for a moment.
 func free(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
+	for {
+		port := 20000 + (os.Getpid()*64+int(given.Add(1)))%12000
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		conn, err := net.DialTimeout("tcp", address, patience)
+		if errors.Is(err, unix.ECONNREFUSED) {
+			return address
+		}
+		require.NoError(t, err)
+		conn.Close()
+	}
 }
+
+// given counts the ports that free has given.
+var given atomic.Int32
 
 // hole is an address that answers nothing: a listener whose queue is full, so that the system drops every SYN.
 func hole(t *testing.T) string {
@@ -210,12 +223,15 @@ func hole(t *testing.T) string {
 	at, err := unix.Getsockname(fd)
 	require.NoError(t, err)
 	address := fmt.Sprintf("127.0.0.1:%d", at.(*unix.SockaddrInet4).Port)
-	for range 8 {
+	full := 0
+	for range 16 {
 		conn, err := net.DialTimeout("tcp", address, 300*time.Millisecond)
-		if err != nil {
+		if err == nil {
+			full = 0
+			t.Cleanup(func() { conn.Close() })
+		} else if full++; full == 2 { // one may be the fault of a machine that is busy
 			return address
 		}
-		t.Cleanup(func() { conn.Close() })
 	}
 	missing(t, "this system queues connections without end")
 	return ""

@@ -96,7 +96,7 @@ type gate struct {
 }
 
 func newGate(t *testing.T, to string) *gate {
-	g := &gate{t: t, to: to, at: "127.0.0.1:0"}
+	g := &gate{t: t, to: to, at: free(t)}
 	g.open()
 	t.Cleanup(g.shut)
 	return g
@@ -106,7 +106,7 @@ func (g *gate) open() {
 	ln, err := net.Listen("tcp", g.at)
 	require.NoError(g.t, err)
 	g.mu.Lock()
-	g.ln, g.at = ln, ln.Addr().String()
+	g.ln = ln
 	g.mu.Unlock()
 	g.work.Go(func() {
 		for {

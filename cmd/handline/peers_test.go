@@ -106,10 +106,10 @@ type peer struct {
 }
 
 func newPeer(t *testing.T, command []string) *peer {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	_, text, _ := strings.Cut(free(t), ":")
+	port, err := strconv.Atoi(text)
 	require.NoError(t, err)
-	p := &peer{t: t, command: command, port: ln.Addr().(*net.TCPAddr).Port, log: filepath.Join(t.TempDir(), "events"), every: "20"}
-	ln.Close()
+	p := &peer{t: t, command: command, port: port, log: filepath.Join(t.TempDir(), "events"), every: "20"}
 	t.Cleanup(func() {
 		if p.process != nil {
 			p.kill()
@@ -234,17 +234,14 @@ func (a *typed) types(stdin string, args ...string) (code int, out string) {
 // start runs the app and begins to follow.
 func (a *typed) start(env ...string) {
 	a.run(env...)
-	follow := exec.Command(a.program, "--home", a.home, "events", "--follow", "--json")
-	lines, err := follow.StdoutPipe()
+	res, err := a.web().Get("http://handline/v1/events?follow") // its answer begins when nothing is missed any more
 	require.NoError(a.t, err)
-	require.NoError(a.t, follow.Start())
 	a.done = make(chan struct{})
 	go func() {
 		defer close(a.done)
-		a.follow(bufio.NewReader(lines))
-		_ = follow.Wait()
+		defer res.Body.Close()
+		a.follow(bufio.NewReader(res.Body))
 	}()
-	require.Eventually(a.t, func() bool { return a.followed() }, patience, 10*time.Millisecond)
 }
 
 // run runs the app without an icon.
@@ -269,16 +266,6 @@ func (a *typed) kill() {
 	_ = a.process.Wait()
 }
 
-// followed says whether the follower's stream is open: it holds a connection to the socket.
-func (a *typed) followed() bool {
-	b, err := os.ReadFile("/proc/net/unix")
-	if err != nil {
-		time.Sleep(300 * time.Millisecond)
-		return true
-	}
-	return strings.Count(string(b), filepath.Join(a.home, "handline.sock")) > 1
-}
-
 func (a *typed) follow(lines *bufio.Reader) {
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -286,7 +273,7 @@ func (a *typed) follow(lines *bufio.Reader) {
 			return
 		}
 		var e diagnostics.Event
-		if json.Unmarshal(line, &e) != nil || e.ID == "" || bytes.Contains(e.Body, []byte("agent_state_changed")) {
+		if json.Unmarshal(bytes.TrimPrefix(line, []byte("data: ")), &e) != nil || e.ID == "" || bytes.Contains(e.Body, []byte("agent_state_changed")) {
 			continue
 		}
 		a.mu.Lock()
@@ -360,11 +347,15 @@ func (a *typed) noticed(s connection.Status, from time.Time, most time.Duration)
 	return 0
 }
 
-func (a *typed) timeline() []persistence.Entry {
-	web := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+// web is a script's way to the local API.
+func (a *typed) web() *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(a.home, "handline.sock"))
 	}, DisableKeepAlives: true}}
-	res, err := web.Get("http://handline/v1/timeline?limit=200")
+}
+
+func (a *typed) timeline() []persistence.Entry {
+	res, err := a.web().Get("http://handline/v1/timeline?limit=200")
 	require.NoError(a.t, err)
 	defer res.Body.Close()
 	var answer struct{ Entries []persistence.Entry }

@@ -116,8 +116,9 @@ func windowKeepsWhatCannotBeSentYet(t *testing.T, b *browser) {
 	tab.until("document.querySelector('#message-to').textContent.startsWith('Handline is not running')")
 	tab.enter("#message", "typed into the void")
 	require.True(t, tab.is("document.querySelector('[data-is=send]').disabled"))
-	tab.clean() // refused connections are the browser's to tell
 	s.start()
+	tab.until("!document.querySelector('#message-to').textContent.startsWith('Handline is not running')")
+	tab.clean() // refused connections are the browser's to tell
 	for state, verbs := range map[string]string{"Held": "Send,Discard", "Unknown": "Check,Retry,Discard", "Failed": "Retry,Edit,Discard"} {
 		tab.message("It is "+strings.ToLower(state), state)
 		var got string
