@@ -173,7 +173,8 @@ func (a *app) history(ctx context.Context, after string, each func(diagnostics.E
 		return err
 	}
 	if place.Hello.Conversation == "" || place.Dialect == wire.VoiceCode {
-		return backend.ErrNoQuestion
+		return &diagnostics.Problem{Status: http.StatusNotImplemented, Code: "not-offered",
+			Text: "This server keeps no history that could be asked for", Advice: "Follow what comes with: handline events --follow"}
 	}
 	stamp, _ := wire.EventsCursor(after)
 	if place.Dialect == wire.Session && (stamp != "" || a.line.Snapshot().Dialect == string(wire.Events)) {
