@@ -147,8 +147,11 @@ func (b *bar) draw(items [tray.Rows]*systray.MenuItem, first tray.View, done <-c
 	}
 }
 
-// update sends what differs between two views.
+// update sends what differs between two views. A click meanwhile means what is shown in the end, since it may come from
+// somebody who sees that already.
 func (b *bar) update(items [tray.Rows]*systray.MenuItem, from, to tray.View) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.guarded(func() {
 		if from.Icon != to.Icon || from.Template != to.Template {
 			setIcon(to)
@@ -160,9 +163,7 @@ func (b *bar) update(items [tray.Rows]*systray.MenuItem, from, to tray.View) {
 			change(item, from.Rows[i], to.Rows[i])
 		}
 	})
-	b.mu.Lock()
 	b.shown = to
-	b.mu.Unlock()
 }
 
 // change sends one row's difference. A hidden row is made right before it is shown, so that no wrong word flashes up.
