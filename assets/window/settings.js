@@ -20,14 +20,15 @@ export async function load() {
     config = await call("GET", "v1/config");
     showAll();
   } catch (e) { return tell(e); }
+  signIn();
   list();
   notices();
-  signIn();
 }
 
 // A server that has a login with a browser offers it. The key goes to Handline, and the page hears that it is there.
 const login = offer(is("sign-in"), list);
-const signIn = async () => show(is("sign-in-row"), await login());
+let asked = Promise.resolve();
+const signIn = () => { asked = login().then((offered) => show(is("sign-in-row"), offered)); };
 
 // What the system keeps from being shown is said where notifications are chosen.
 const notices = () => call("GET", "v1/notices").then(({ muted }) => show(is("muted"), muted)).catch(() => {});
@@ -100,7 +101,7 @@ function store(path, entered, field) {
       return;
     }
     showAll(field);
-    if (path === "server") { list(); signIn(); }
+    if (path === "server") { signIn(); list(); }
   });
   return queue;
 }
@@ -230,20 +231,23 @@ talk.addEventListener("change", () => {
 is("reload").addEventListener("click", list);
 
 // list shows the conversations. Who asks while an answer is on its way has changed what was asked: it is asked again.
+// Nothing is pressed here before it is known whether a row comes above it, and moves what the pointer is on.
 let stale = false;
+let listing = false;
 async function list() {
   if (current() !== "settings") return;
   stale = true;
-  if (is("reload").disabled) return;
-  is("reload").disabled = true;
+  if (listing) return;
+  listing = is("reload").disabled = true;
   let problem;
   while (stale) {
     stale = false;
     problem = config?.server === "" ? null : await fill(talk, config?.conversation ?? "");
+    await asked;
   }
   talk.disabled = config?.server === "";
   show(talkID, talk.value === "own");
   put(is("talk-said"), problem ? problem.text : "");
   is("talk-said").classList.toggle("good", problem?.code === "not-offered");
-  is("reload").disabled = false;
+  listing = is("reload").disabled = false;
 }

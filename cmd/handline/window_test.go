@@ -39,6 +39,7 @@ func TestWindow(t *testing.T) {
 		"keeps what cannot be sent yet":       windowKeepsWhatCannotBeSentYet,
 		"says what it wants before it sends":  windowSaysWhatItWantsBeforeItSends,
 		"signs in":                            windowSignsIn,
+		"moves nothing under the pointer":     signInMovesNothingUnderThePointer,
 		"offers to sign in only where it can": signInIsOfferedOnlyWhereThereIsOne,
 		"says that notifications are off":     windowSaysThatNotificationsAreOff,
 	} {

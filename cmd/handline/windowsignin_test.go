@@ -101,6 +101,21 @@ func signInIsOfferedOnlyWhereThereIsOne(t *testing.T, b *browser) {
 	require.False(t, tab.is("document.querySelector('[data-is=sign-in-row]').checkVisibility()"))
 }
 
+// The row of the login comes when the server has answered. Whoever is about to press what stands below does not press that.
+func signInMovesNothingUnderThePointer(t *testing.T, b *browser) {
+	s := newScene(t, demo.Options{Dialect: demo.AppServer}, connected)
+	tab := s.enter(b, "")
+	tab.status("connected")
+	release := tab.holds("v1/sign-in")
+	tab.pane("settings")
+	tab.until("document.querySelectorAll('#f-talk option').length > 2 && held.length === 1")
+	tab.rest()
+	require.True(t, tab.is("document.querySelector('[data-is=reload]').disabled"))
+	release()
+	tab.until(hasList)
+	require.True(t, tab.is("document.querySelector('[data-is=sign-in-row]').checkVisibility()"))
+}
+
 // What the system keeps back is said where it is chosen, with the button that leads to the cure.
 func windowSaysThatNotificationsAreOff(t *testing.T, b *browser) {
 	s := newScene(t, demo.Options{}, func(v *persistence.Config) { connected(v); v.ConnectAtLaunch = "never" })
