@@ -245,6 +245,7 @@ func TestDiagnosingDisturbsNobody(t *testing.T) {
 				s, at := plays(t, demo.Options{Dialect: dialect, Key: c.key, Mood: row.mood})
 				if row.mood == demo.Down {
 					s.Close()
+					require.NoError(t, isShut(at))
 				}
 				r, text := c.examine(far(c, "http", at))
 				worst, _ := r.Worst()
