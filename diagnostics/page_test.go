@@ -263,7 +263,7 @@ func TestAPageEndsAGraceAfterItsLastWatch(t *testing.T) {
 
 // A port that nobody uses must not stay open, and one that somebody uses must not close.
 func TestTheListenerEndsWithItsLastWindow(t *testing.T) {
-	d := newFrontDoor(t, 200*time.Millisecond)
+	d := newFrontDoor(t, 2*time.Second)
 	cookie, token := d.enter()
 	req, err := http.NewRequestWithContext(t.Context(), "GET", d.link.page+"v1/watch", nil)
 	require.NoError(t, err)
@@ -282,9 +282,9 @@ func TestTheListenerEndsWithItsLastWindow(t *testing.T) {
 		}
 		return err == nil
 	}
-	require.Never(t, func() bool { return !listens() }, 500*time.Millisecond, 50*time.Millisecond)
+	require.Never(t, func() bool { return !listens() }, 2500*time.Millisecond, 50*time.Millisecond)
 	res.Body.Close()
-	require.Eventually(t, func() bool { return !listens() }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return !listens() }, 30*time.Second, 20*time.Millisecond)
 
 	again, err := d.pages.Open(t.Context())
 	require.NoError(t, err)

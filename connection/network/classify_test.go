@@ -123,11 +123,11 @@ func TestWhatSocketsSay(t *testing.T) {
 	require.NoError(t, err)
 	closed.Close()
 	cut := peer(t, func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) })
-	dial := Dialer{Connect: 200 * time.Millisecond}
+	dial := Dialer{Connect: 2 * time.Second}
 	require.Equal(t, Failure{Cause: Refused, Host: closed.Addr().String()}, upgrade(t, t.Context(), dial, "ws://"+closed.Addr().String()))
 	require.Equal(t, Failure{Cause: Reset, Host: cut}, upgrade(t, t.Context(), dial, "ws://"+cut))
 
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // the dial before it must be through
 	defer cancel()
 	slow := peer(t, mute)
 	require.Equal(t, Failure{Cause: Timeout, Host: slow}, upgrade(t, ctx, dial, "ws://"+slow), "something answered: not silent")
