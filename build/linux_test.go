@@ -172,7 +172,7 @@ func newSession(t *testing.T, root string) *session {
 // run lives one session and gives what was said in it.
 func (s *session) run(env ...string) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "dbus-run-session", "--", "/bin/sh", "testdata/session.sh")
 	cmd.Env = append(s.env, env...)
