@@ -261,21 +261,25 @@ func keyringCmd(ts *testscript.TestScript, _ bool, _ []string) {
 		return over
 	}
 	start("", "dbus-daemon", "--session", "--nofork", "--nopidfile", "--address="+address)
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		if bus, err := dbus.Connect(address); err == nil { // its socket is there before it listens, and the keyring asks once
-			ts.Check(bus.Close())
-			break
-		}
+	var bus *dbus.Conn
+	for end := time.Now().Add(patience); bus == nil; time.Sleep(20 * time.Millisecond) {
+		bus, _ = dbus.Connect(address) // its socket is there before it listens, and the keyring asks once
 		if time.Now().After(end) {
 			ts.Fatalf("the session bus did not start")
 		}
+	}
+	ts.Defer(func() { _ = bus.Close() })
+	// Nobody asks the keyring before it is there, or the bus would start another, which nobody has opened.
+	there := func() (owned bool) {
+		err := bus.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, "org.freedesktop.secrets").Store(&owned)
+		return err == nil && owned
 	}
 	keyring := func() <-chan struct{} {
 		return start("password", "gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets")
 	}
 	crashed := keyring()
 	// Only a keyring that is there and open takes a key.
-	for end := time.Now().Add(patience); ts.Exec("sh", "-c", "echo probe | handline login --server http://probe.example") != nil; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); !there() || ts.Exec("sh", "-c", "echo probe | handline login --server http://probe.example") != nil; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			ts.Fatalf("the keyring did not start")
 		}
