@@ -117,7 +117,7 @@ func TestParseServer(t *testing.T) {
 		{"http://example.com:", "", "no port"},
 		{"http://example.com:0", "", "1 to 65535"},
 		{"http://example.com:65536", "", "1 to 65535"},
-		{"http://user:planted@example.com", "", "must not hold a user or password; store the key with: handline login"},
+		{"http://user:planted@example.com", "", "must not hold a user or password; enter the key in its own field, or with: handline login"},
 		{"http://planted@example.com", "", "must not hold a user or password"},
 		{"http://user:planted%zz@example.com", "", "write an address such as"},
 		{"http://example.com?key=planted", "", "must not hold a query"},

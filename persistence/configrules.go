@@ -31,7 +31,7 @@ func ParseServer(text string) (string, error) {
 	case u.Scheme == "":
 		return "", errors.New("the address must begin with http:// or https://")
 	case u.User != nil:
-		return "", errors.New("the address must not hold a user or password; store the key with: handline login")
+		return "", errors.New("the address must not hold a user or password; enter the key in its own field, or with: handline login")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(text, "#"):
 		return "", errors.New("the address must not hold a query or a fragment; set query parameters with params")
 	}

@@ -54,3 +54,15 @@ func TestAnotherUserIsRefused(t *testing.T) {
 		require.NotContains(t, said, "disconnected")
 	}
 }
+
+// A title comes from a server: it neither moves the cursor nor turns the line round, and keeps its emoji whole.
+func TestATitleSteersNoTerminal(t *testing.T) {
+	for title, want := range map[string]string{
+		"a\x1b[2Jb\r\n\x07c\u009b":           "a[2Jbc",
+		"pay \u202eevil\u202c \u2066x\u2069": "pay evil x",
+		"one\u2028two\u200b":                 "onetwo",
+		"שלום 👩\u200d💻":                      "שלום 👩\u200d💻",
+	} {
+		require.Equal(t, want, clean(title))
+	}
+}
