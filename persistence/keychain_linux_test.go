@@ -211,7 +211,9 @@ func TestKeychainFrozen(t *testing.T) {
 	t.Setenv("HANDLINE_TOKEN", "planted-token")
 	done := make(chan error, 1)
 	begin := time.Now()
-	go func() { done <- Keychain(KeychainOptions{Answer: 3 * time.Second}).Set(t.Context(), server, "planted-key") }()
+	go func() {
+		done <- Keychain(KeychainOptions{Answer: 3 * time.Second}).Set(t.Context(), server, "planted-key")
+	}()
 	var pid string
 	eventually(t, "the child runs", func() bool {
 		all := children(t)
