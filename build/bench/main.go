@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 5, "pairs of each kind; the median counts")
+	rounds := flag.Int("rounds", 9, "pairs of each kind; the median counts")
 	only := flag.String("only", "", "parts, with commas between: receive, deflate, steady, rooms, start, idle, outage; empty: all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
