@@ -12,7 +12,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -22,7 +21,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,25 +192,6 @@ func start(t *testing.T, cmd *exec.Cmd, address string, log *bytes.Buffer) {
 	}
 }
 
-// free is a loopback address on which nobody listens, nor will but for the test that asked. It lies below the ports that
-// systems give away, from 32768, so no other test is given it meanwhile. It was never listened at to find it: a process
-// that another test is just starting has a copy of each listener, so that one that was closed may go on for a moment.
-func free(t *testing.T) string {
-	for {
-		port := 20000 + (os.Getpid()*64+int(given.Add(1)))%12000
-		address := fmt.Sprintf("127.0.0.1:%d", port)
-		conn, err := net.DialTimeout("tcp", address, patience)
-		if errors.Is(err, unix.ECONNREFUSED) {
-			return address
-		}
-		require.NoError(t, err)
-		conn.Close()
-	}
-}
-
-// given counts the ports that free has given.
-var given atomic.Int32
-
 // hole is an address that answers nothing: a listener whose queue is full, so that the system drops every SYN.
 func hole(t *testing.T) string {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
@@ -246,7 +225,7 @@ func answering(t *testing.T, h http.HandlerFunc) string {
 
 // plays runs a demo server and gives its address.
 func plays(t *testing.T, o demo.Options) (*demo.Server, string) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", free(t))
 	require.NoError(t, err)
 	s := demo.New(o)
 	served := make(chan error, 1)

@@ -14,11 +14,14 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 
 	"handline/connection/demo"
 )
@@ -112,7 +115,9 @@ func browserCmd(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func serve(ts *testscript.TestScript, o demo.Options) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := findFree()
+	ts.Check(err)
+	ln, err := net.Listen("tcp", address)
 	ts.Check(err)
 	s := demo.New(o)
 	served := make(chan error, 1)
@@ -138,6 +143,34 @@ func moodCmd(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("there is no mood %q", args)
+}
+
+// findFree finds a loopback address on which nobody listens, nor will but for the test that asked, while it is shut too. It
+// lies below the ports that systems give away, from 32768, so no other test is given it meanwhile. It was never listened at
+// to find it: a process that another test is just starting has a copy of each listener, so that one that was closed may go
+// on for a moment.
+func findFree() (string, error) {
+	for {
+		port := 20000 + (os.Getpid()*64+int(given.Add(1)))%12000
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		conn, err := net.DialTimeout("tcp", address, patience)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return address, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		conn.Close()
+	}
+}
+
+// given counts the ports that findFree has given.
+var given atomic.Int32
+
+func free(t *testing.T) string {
+	address, err := findFree()
+	require.NoError(t, err)
+	return address
 }
 
 // isShut waits until nobody listens at an address that was given up. A process that another test is just starting has a

@@ -121,7 +121,7 @@ func (s *scene) store(all ...persistence.Message) {
 
 func (s *scene) listen(name string, serve func(net.Listener)) {
 	s.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", free(s.t))
 	require.NoError(s.t, err)
 	s.leads[name] = ln.Addr().String()
 	var serving sync.WaitGroup

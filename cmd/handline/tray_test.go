@@ -39,7 +39,7 @@ func TestTheMenuSaysWhichConversationsRun(t *testing.T) {
 func TestWhatWasToldIsKept(t *testing.T) {
 	t.Parallel()
 	server := demo.New(demo.Options{Dialect: demo.V0, Key: sceneKey, Mood: demo.Quiet})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", free(t))
 	require.NoError(t, err)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
