@@ -67,6 +67,7 @@ type Alerts struct {
 	up      time.Time     // since when the line is up, zero while it is not
 	lost    time.Time     // since when it is lost, zero while it is not
 	known   bool          // agent is a baseline
+	syncing bool          // what was missed was still being replayed
 	agent   string        // the agent's state, as told or known
 	refused network.Cause // the key's or the portal's trouble that was told
 	losses  int           // told since the line was last calm
@@ -127,9 +128,10 @@ func (a Alerts) observe(at time.Time, s connection.Snapshot) Alerts {
 	switch {
 	case s.Status != connection.Connected:
 		a.known = false
-	case s.Agent != "" && (!a.known || s.Syncing):
+	case s.Agent != "" && (!a.known || s.Syncing || a.syncing): // the last of a replay comes with its end
 		a.known, a.agent = true, s.Agent
 	}
+	a.syncing = s.Status == connection.Connected && s.Syncing
 	return a
 }
 

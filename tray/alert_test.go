@@ -87,6 +87,8 @@ func TestAlerts(t *testing.T) {
 	other.Server = "https://elsewhere"
 	syncing := up("finished")
 	syncing.Syncing = true
+	filling := up("working")
+	filling.Syncing = true
 	for _, c := range []struct {
 		name string
 		life []moment
@@ -130,6 +132,8 @@ func TestAlerts(t *testing.T) {
 			[]string{"The agent is waiting for you"}},
 		{"what a new line shows first is the baseline again", []moment{{time.Hour, up("working")}, {time.Second, down()}, {time.Hour, up("waiting")}}, nil},
 		{"what is replayed is not news", []moment{{time.Hour, up("working")}, {time.Second, syncing}, {time.Hour, up("finished")}}, nil},
+		{"nor is its last word, which comes with its end", []moment{{time.Hour, up("working")}, {time.Second, filling}, {time.Hour, up("finished")}, {time.Hour, up("error")}},
+			[]string{"The agent stopped with an error"}},
 		{"after a calm of 2 h a loss is news", []moment{
 			{time.Hour, up("")}, {time.Minute, down()}, {time.Hour, up("")}, {time.Minute, down()}, {3 * time.Hour, up("")}, {time.Minute, down()}, {time.Hour, up("")}},
 			[]string{"Connection lost", "Connection restored", "The connection keeps dropping", "Connection lost", "Connection restored"}},
