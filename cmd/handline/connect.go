@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"handline/connection"
@@ -37,11 +38,14 @@ func (k connectCmd) Run(c *console) error {
 		return err
 	}
 	return c.await(client, func(s connection.Snapshot) bool {
-		moved := server != "" && s.Server != server || k.Conversation != "" && s.Conversation != k.Conversation
+		moved := server != "" && s.Server != server || k.Conversation != "" && bare(s.Conversation) != bare(k.Conversation)
 		// A line that was up before is what was asked for; every other end must be news.
 		return !moved && (s.Status == connection.Connected || ended(s, taken.At))
 	})
 }
+
+// bare is a conversation's id without its dashes: an agent-server takes one so, and gives it back with them.
+func bare(id string) string { return strings.ToLower(strings.ReplaceAll(id, "-", "")) }
 
 type reconnectCmd struct {
 	NoWait bool `help:"Return at once."`
