@@ -55,8 +55,8 @@ func (t *turn) take(in input) {
 	case Reconnect:
 		t.want(true)
 		t.cut()
-		if t.why.Cause == network.Gone {
-			t.anew()
+		if t.why.Cause == network.Gone || t.why.Cause == network.Forbidden && t.phase == Stuck {
+			t.anew() // the line's own would only be refused again
 		}
 		t.restart()
 	case Use:

@@ -437,6 +437,24 @@ func TestALineComesBackToItsOwnConversation(t *testing.T) {
 	require.Equal(t, local, asks(l))
 }
 
+// What this key may no longer join would be refused at each click of "Reconnect Now", and the newest may not be.
+func TestAConversationThatIsForbiddenIsLeft(t *testing.T) {
+	newest := remote
+	newest.Conversation = ""
+	l := begin(t, newest)
+	l.then(0, Connect{}, "Connecting...", "dial 1")
+	l.then(0, located{session: 1, conversation: "c1"}, "Connecting...", "")
+	l.then(0, ready{session: 1}, "Connected", "ping 1")
+	l.then(time.Minute, failed(1, network.Reset), "Reconnecting (1/10)...", "")
+	l.due(time.Second, "Reconnecting (1/10)...", "dial 2")
+	l.then(0, failed(2, network.Forbidden), "Reconnecting (2/10)...", "")
+	l.then(5*time.Second, Reconnect{}, "Connecting...", "dial 3")
+	require.Contains(t, l.did, dial{session: 3, target: remote, connect: 10 * time.Second}, "nothing is certain yet")
+	l.then(0, ended{3, network.Failure{Cause: network.Forbidden, Verdict: network.Final}}, "Error: Your key does not open this conversation", "")
+	l.then(5*time.Second, Reconnect{}, "Connecting...", "dial 4")
+	require.Contains(t, l.did, dial{session: 4, target: newest, connect: 10 * time.Second})
+}
+
 // TestEveryInputInEveryPhase holds what must be true after any step, whatever came: at most one live session, a tick
 // due wherever one is needed, and no dial without a wish.
 func TestEveryInputInEveryPhase(t *testing.T) {
