@@ -170,9 +170,17 @@ func (w *twins) listTheHistory() {
 	for _, a := range w.both {
 		all := listed(a.must("events", "--json"))
 		require.Equal(w.t, truth, idsOf(all))
-		require.Equal(w.t, truth[8:], idsOf(listed(a.must("events", "--json", "--since", all[7].Cursor))))
+		own := func(i int) int { // the latest place that is an event's own: a state has none, nor has what was stamped late
+			for i > 0 && all[i].Cursor == all[i-1].Cursor {
+				i--
+			}
+			return i
+		}
+		for _, i := range []int{own(7), own(last)} {
+			require.NotEmpty(w.t, all[i].Cursor)
+			require.Equal(w.t, truth[i+1:], idsOf(listed(a.must("events", "--json", "--since", all[i].Cursor))))
+		}
 		require.Equal(w.t, truth[8:], idsOf(listed(a.must("events", "--json", "--since", "7"))))
-		require.Equal(w.t, truth[last+1:], idsOf(listed(a.must("events", "--json", "--since", all[last].Cursor))))
 		require.Empty(w.t, a.must("events", "--since", fmt.Sprint(last+1)))
 	}
 	require.Equal(w.t, fmt.Sprintf("%d %s", last+1, truth[last+1]), w.both[0].snapshot().LastEventID)

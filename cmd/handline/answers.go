@@ -190,7 +190,12 @@ func (a *app) history(ctx context.Context, after string, each func(diagnostics.E
 		if err != nil {
 			return fmt.Errorf("reading the history: %w", err)
 		}
-		return each(told(e))
+		t := told(e)
+		// Not every event moves the place. Who goes on after such a one goes on after the one before it, and not from the
+		// start: some come twice, none is missed.
+		t.Cursor = cmp.Or(t.Cursor, after)
+		after = t.Cursor
+		return each(t)
 	})
 }
 
