@@ -98,6 +98,7 @@ type machine struct {
 	wake   bool // the next dial may resume a sleeping sandbox
 	waking bool // the latest one may
 	fresh  bool // nothing failed since the user asked: Connecting..., not Reconnecting
+	anew   bool // where no conversation is named the newest is looked for: it may be another one by now
 
 	session uint64 // the latest one's number
 	live    bool   // its news counts

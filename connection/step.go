@@ -43,9 +43,7 @@ func (t *turn) take(in input) {
 			t.cut() // a dial that may wake nobody is not what was asked for
 		}
 		if !t.live {
-			if !in.Wake {
-				t.anew()
-			}
+			t.anew = !in.Wake
 			t.wake = t.wake || in.Wake
 			t.restart()
 		}
@@ -56,7 +54,7 @@ func (t *turn) take(in input) {
 		t.want(true)
 		t.cut()
 		if t.why.Cause == network.Gone || t.why.Cause == network.Forbidden && t.phase == Stuck {
-			t.anew() // the line's own would only be refused again
+			t.anew = true // the line's own would only be refused again
 		}
 		t.restart()
 	case Use:
@@ -66,7 +64,7 @@ func (t *turn) take(in input) {
 	case KeyChanged:
 		if t.wanted && t.phase != Online {
 			t.cut() // it may have taken the old key along
-			t.anew()
+			t.anew = true
 			t.restart()
 		}
 	case Look:
@@ -95,6 +93,7 @@ func (t *turn) hear(in input) {
 				t.title, t.agent, t.cursor = "", wire.AgentUnknown, "" // those were another one's
 			}
 			t.dialect, t.conversation, t.title = in.dialect, in.conversation, cmp.Or(in.title, t.title)
+			t.anew = false
 			t.readdress()
 			if in.dialect == string(wire.VoiceCode) {
 				t.agent = wire.AgentUnknown // it tells what happens, and never what is
@@ -194,13 +193,6 @@ func (t *turn) use(target wire.Target) {
 	}
 }
 
-// anew forgets the conversation that was found where none was named: the newest may be another one by now.
-func (t *turn) anew() {
-	if t.conversation != t.target.Conversation {
-		t.conversation, t.title = t.target.Conversation, ""
-	}
-}
-
 // kick dials after the delay, unless immediate retries came too thick: at most one a second and six a minute, so that
 // neither an impatient finger nor a flapping link becomes a storm.
 func (t *turn) kick(delay time.Duration) {
@@ -229,7 +221,7 @@ func (t *turn) dial() {
 	t.pulse, t.syncing, t.from = pulse{}, false, netip.Addr{}
 	t.outbox.listens = t.outbox.awaits(t.target.Identity())
 	d := dial{session: t.session, target: t.target, connect: 10 * time.Second, wake: t.wake, listen: t.outbox.listens}
-	if d.target.Conversation == "" {
+	if d.target.Conversation == "" && !t.anew {
 		d.target.Conversation = t.conversation // a line that breaks comes back to where it was
 	}
 	if !t.silent.IsZero() {

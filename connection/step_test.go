@@ -437,6 +437,33 @@ func TestALineComesBackToItsOwnConversation(t *testing.T) {
 	require.Equal(t, local, asks(l))
 }
 
+// Until another conversation is found, what is typed belongs to the one that is shown, as it does while a line is down.
+func TestWhoeverConnectsAnewKeepsTheConversationUntilAnotherIsFound(t *testing.T) {
+	newest := remote
+	newest.Conversation = ""
+	for _, in := range []input{Connect{}, KeyChanged{}} {
+		l := begin(t, newest)
+		l.then(0, Connect{}, "Connecting...", "dial 1")
+		l.then(0, located{session: 1, conversation: "c1", title: "One"}, "Connecting...", "")
+		l.then(0, ready{session: 1}, "Connected", "ping 1")
+		l.then(time.Minute, failed(1, network.Refused), "Reconnecting (1/10)...", "")
+		for session := uint64(2); session < 4; session++ {
+			l.then(5*time.Second, in, "Connecting...", fmt.Sprint("dial ", session))
+			require.Contains(t, l.did, dial{session: session, target: newest, connect: 10 * time.Second})
+			l.then(0, failed(session, network.Refused), "Reconnecting (1/10)...", "")
+			s := l.m.snapshot()
+			require.Equal(t, [2]string{"c1", "One"}, [2]string{s.Conversation, s.Title})
+		}
+		l.then(5*time.Second, in, "Connecting...", "dial 4")
+		l.then(0, located{session: 4, conversation: "c2"}, "Connecting...", "")
+		l.then(0, failed(4, network.Refused), "Reconnecting (1/10)...", "")
+		l.then(5*time.Second, Reconnect{}, "Connecting...", "dial 5")
+		there := newest
+		there.Conversation = "c2"
+		require.Contains(t, l.did, dial{session: 5, target: there, connect: 10 * time.Second})
+	}
+}
+
 // What this key may no longer join would be refused at each click of "Reconnect Now", and the newest may not be.
 func TestAConversationThatIsForbiddenIsLeft(t *testing.T) {
 	newest := remote
