@@ -454,13 +454,16 @@ func TestWhoeverConnectsAnewKeepsTheConversationUntilAnotherIsFound(t *testing.T
 			s := l.m.snapshot()
 			require.Equal(t, [2]string{"c1", "One"}, [2]string{s.Conversation, s.Title})
 		}
-		l.then(5*time.Second, in, "Connecting...", "dial 4")
-		l.then(0, located{session: 4, conversation: "c2"}, "Connecting...", "")
+		l.then(5*time.Second, Connect{Wake: true}, "Connecting...", "dial 4")
+		require.Contains(t, l.did, dial{session: 4, target: remote, connect: 10 * time.Second, wake: true}, "what is shown is to wake")
 		l.then(0, failed(4, network.Refused), "Reconnecting (1/10)...", "")
-		l.then(5*time.Second, Reconnect{}, "Connecting...", "dial 5")
+		l.then(5*time.Second, in, "Connecting...", "dial 5")
+		l.then(0, located{session: 5, conversation: "c2"}, "Connecting...", "")
+		l.then(0, failed(5, network.Refused), "Reconnecting (1/10)...", "")
+		l.then(5*time.Second, Reconnect{}, "Connecting...", "dial 6")
 		there := newest
 		there.Conversation = "c2"
-		require.Contains(t, l.did, dial{session: 5, target: there, connect: 10 * time.Second})
+		require.Contains(t, l.did, dial{session: 6, target: there, connect: 10 * time.Second})
 	}
 }
 
