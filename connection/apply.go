@@ -213,7 +213,8 @@ func (s *session) fill(ctx context.Context) {
 }
 
 // catchUp applies what the server's history has after the place reached. A refusal for good, such as of the key, ends the
-// session: what is missing would never come, and the line would look well.
+// session: what is missing would never come, and the line would look well. It is believed the third time, since the
+// socket was let in by the same key.
 func (s *session) catchUp(ctx context.Context) error {
 	err := s.opt.History(ctx, s.place, s.cursor(), func(item []byte) error {
 		s.mu.Lock()
@@ -228,6 +229,7 @@ func (s *session) catchUp(ctx context.Context) error {
 	})
 	var f network.Failure
 	if errors.As(err, &f) && f.Verdict == network.Final && !noHistory(err) {
+		f.Verdict = network.Thrice
 		s.end(f)
 	}
 	return err

@@ -202,6 +202,28 @@ func TestAHistoryThatIsRefusedEndsTheLine(t *testing.T) {
 	})
 }
 
+// The socket was let in by the same key a moment ago: one refusal may be a gateway's bad moment, and mends itself.
+func TestOneRefusalOfAHistoryIsNotBelieved(t *testing.T) {
+	inWorld(t, demo.Options{Mood: demo.Quiet}, func(w *world) {
+		w.stop()
+		refusals, history := 2, w.opt.History
+		w.opt.History = func(ctx context.Context, p wire.Place, after string, each func([]byte) error) error {
+			if refusals--; refusals >= 0 {
+				return network.Failure{Cause: network.Forbidden, Verdict: network.Final, Status: 403}
+			}
+			return history(ctx, p, after, each)
+		}
+		w.start()
+		w.until(Reconnecting, time.Minute)
+		w.until(Connected, time.Minute)
+		w.until(Reconnecting, time.Minute)
+		w.until(Connected, time.Minute)
+		w.pass(time.Minute)
+		require.Equal(w.t, Connected, w.manager.Snapshot().Status)
+		require.False(w.t, w.manager.Snapshot().Syncing)
+	})
+}
+
 // One that makes no sense may be a proxy's bad moment; three times three, it is what this server says.
 func TestAHistoryThatMakesNoSenseEndsTheLine(t *testing.T) {
 	inWorld(t, demo.Options{Mood: demo.Quiet}, func(w *world) {
