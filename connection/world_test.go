@@ -174,9 +174,10 @@ func (w *world) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// until waits for a status, and says how long it took.
+// until waits for a status, and says how long it took. What was set off just before has its effect first.
 func (w *world) until(s Status, within time.Duration) time.Duration {
 	w.t.Helper()
+	synctest.Wait()
 	from := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -207,4 +208,8 @@ func (w *world) whole() {
 	require.Equal(w.t, len(truth), len(got))
 }
 
-func (w *world) do(c Command) { require.NoError(w.t, w.manager.Do(context.Background(), c)) }
+// do asks the line for something, which takes it up before anybody looks.
+func (w *world) do(c Command) {
+	require.NoError(w.t, w.manager.Do(context.Background(), c))
+	synctest.Wait()
+}
