@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -43,6 +44,9 @@ func classify(goos string, err error, target *url.URL, res *http.Response, body 
 	return f
 }
 
+// cutShort is what net/http says of an answer that ended within its first line, up to the second digit of the status.
+var cutShort = regexp.MustCompile(`malformed HTTP (response "H(T(T(P(/(1(\.[01]?)?)?)?)?)?)?"|status code "[0-9]{0,2}")$`)
+
 // troubled judges an error. The order matters: the more exact reason wraps the vaguer one.
 func troubled(goos string, err error) Failure {
 	var proxy *ProxyError
@@ -62,6 +66,8 @@ func troubled(goos string, err error) Failure {
 		return Failure{Cause: DNS, About: Unresolved, Silent: true, Detail: "the name server did not answer"}
 	case opened(err, "remote error"), opened(err, "local error"): // how crypto/tls names alerts
 		return Failure{Cause: Protocol, Detail: "TLS was refused: " + last(err).Error()}
+	case cutShort.MatchString(err.Error()):
+		return Failure{Cause: Reset}
 	case strings.Contains(err.Error(), "malformed HTTP"): // net/http has no type for it
 		return Failure{Cause: NotABackend, About: Noise, Suspect: true, Detail: "the answer is not HTTP"}
 	}

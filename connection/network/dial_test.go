@@ -100,6 +100,20 @@ func TestThroughAProxy(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret")
 }
 
+// Wherever the line is cut in the answer, it was cut: only what a server said in full is nonsense.
+func TestAnAnswerCutAnywhere(t *testing.T) {
+	const answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+	for n := range len(answer) {
+		cut := peer(t, says(answer[:n]))
+		require.Equal(t, Reset, upgrade(t, t.Context(), Dialer{}, "ws://"+cut).Cause, "%q", answer[:n])
+		_, err := http.Get("http://" + cut)
+		require.Equal(t, Reset, Classify(err, parse(t, "http://"+cut), nil, nil).Cause, "%q", answer[:n])
+	}
+	for _, noise := range []string{"SSH-2.0-x\r\n", "hello", "220 mail.example\r\n", "HELO\r\n"} {
+		require.Equal(t, Noise, upgrade(t, t.Context(), Dialer{}, "ws://"+peer(t, says(noise))).About, noise)
+	}
+}
+
 func TestThroughARealTinyproxy(t *testing.T) {
 	program, err := exec.LookPath("tinyproxy")
 	if err != nil {
