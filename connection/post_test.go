@@ -97,10 +97,11 @@ func TestMessagesArrive(t *testing.T) {
 func TestAPlainServerConfirmsByItsAck(t *testing.T) {
 	inWorld(t, demo.Options{Dialect: demo.Plain, Mood: demo.Quiet}, func(w *world) {
 		w.stop()
-		w.opt.Target.Conversation = ""
+		w.opt.Target.Conversation, w.opt.Wanted = "", false
 		w.start()
 		_, err := w.manager.Send(context.Background(), "too early")
 		require.ErrorIs(w.t, err, ErrNoConversation, "whether there are conversations is not known yet")
+		w.do(Connect{})
 		w.until(Connected, time.Minute)
 		w.became(w.says("one").ID, Confirmed, time.Second)
 		w.server.SetMood(demo.Deaf)
